@@ -1,0 +1,348 @@
+"""The nouns of the engine: Part, Attempt, the events, and the table of states with the one function that changes them.
+
+Rules:
+- An event is one durable fact. It is written to the journal, then applied (`ledger.Ledger.apply`), live and in recovery
+  alike; nothing else changes a part.
+- `transition` is the only way a state changes. A final state never changes (law 5).
+- These are msgspec structs, not attrs classes, because each is made, packed and read back tens of thousands of times a
+  second. The struct is the journal format (an array, led by a number): a field is only ever added at the end, with a
+  default, and a number never gets a second meaning.
+- Nothing here knows SMPP: `body` is bytes that a carrier room understands, `code` a number it may name.
+
+Times ending in `_at` are Unix seconds. Walk: made in `esmes/accept`, `carriers/dispatch`, `carriers/receipts` and
+`esmes/deliver`; packed by `store/journal`; applied by `ledger`.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+import msgspec
+
+
+class MessageClass(enum.IntEnum):
+    """What a message is for; the smaller number goes first."""
+
+    OTP = 0
+    ALERT = 1
+    INFO = 2
+    MARKETING = 3
+
+
+class Blame(enum.IntEnum):
+    """Whose fault an outcome is (design section 6). Only carrier faults reach a score."""
+
+    OK = 0
+    THROTTLED = 1  # carrier: slow down, nothing was taken
+    CONGESTED = 2  # carrier or handset queue full
+    TRANSIENT = 3  # carrier: try elsewhere
+    PERMANENT_MESSAGE = 4  # subscriber or content: nobody's fault, no route will do
+    PERMANENT_ROUTE = 5  # account, bind or right: this route will not do
+    UNKNOWN = 6  # timer or lost link: nobody knows
+
+
+class State(enum.IntEnum):
+    """Where a part is. Numbers from 10 are final."""
+
+    DUE = 0  # ours to send, now or at due_at
+    ATTEMPTED = 1  # offered to a bind, unanswered
+    IN_DOUBT = 2  # written to a link that died or timed out; held
+    SUBMITTED = 3  # the carrier took it; a receipt is awaited
+    ACCEPTED = 10  # the carrier took it and no receipt was asked for
+    DELIVERED = 12
+    EXPIRED = 13
+    DELETED = 14
+    UNDELIVERABLE = 15
+    UNKNOWN = 17  # ended without anybody knowing
+    REJECTED = 18
+
+
+FIRST_FINAL: Final = State.ACCEPTED
+
+
+class Cause(enum.IntEnum):
+    """Why a state changes."""
+
+    ATTEMPTED = 0
+    WITHDRAWN = 1  # the attempt never left: the link was gone before its bytes
+    TAKEN = 2  # response ok, receipt awaited
+    TAKEN_SILENT = 3  # response ok, no receipt asked
+    RETRY = 4  # refused, may go again
+    REFUSED = 5  # refused for good
+    DOUBTED = 6
+    REQUEUED = 7  # an in-doubt part may go again
+    RECEIPT_DELIVERED = 8
+    RECEIPT_EXPIRED = 9
+    RECEIPT_DELETED = 10
+    RECEIPT_UNDELIVERABLE = 11
+    RECEIPT_REJECTED = 12
+    RECEIPT_UNKNOWN = 13
+    EXPIRED = 14  # our own validity timer
+    GIVEN_UP = 15  # nobody will ever tell
+
+
+_RECEIPTS = {
+    Cause.RECEIPT_DELIVERED: State.DELIVERED,
+    Cause.RECEIPT_EXPIRED: State.EXPIRED,
+    Cause.RECEIPT_DELETED: State.DELETED,
+    Cause.RECEIPT_UNDELIVERABLE: State.UNDELIVERABLE,
+    Cause.RECEIPT_REJECTED: State.REJECTED,
+    Cause.RECEIPT_UNKNOWN: State.UNKNOWN,
+}
+
+# A receipt ends a part wherever it waits: that of an earlier attempt in doubt may overtake a later attempt.
+# A late "taken" for an attempt in doubt takes the part back out of the due queue.
+# fmt: off
+STATES: Final[dict[State, dict[Cause, State]]] = {
+    State.DUE:       {Cause.ATTEMPTED: State.ATTEMPTED, Cause.TAKEN: State.SUBMITTED, Cause.TAKEN_SILENT: State.ACCEPTED,
+                      Cause.REFUSED: State.REJECTED, Cause.EXPIRED: State.EXPIRED, **_RECEIPTS},
+    State.ATTEMPTED: {Cause.TAKEN: State.SUBMITTED, Cause.TAKEN_SILENT: State.ACCEPTED, Cause.RETRY: State.DUE,
+                      Cause.REFUSED: State.REJECTED, Cause.DOUBTED: State.IN_DOUBT, Cause.WITHDRAWN: State.DUE, **_RECEIPTS},
+    State.IN_DOUBT:  {Cause.TAKEN: State.SUBMITTED, Cause.TAKEN_SILENT: State.ACCEPTED, Cause.RETRY: State.DUE,
+                      Cause.REFUSED: State.REJECTED, Cause.REQUEUED: State.DUE, Cause.GIVEN_UP: State.UNKNOWN, **_RECEIPTS},
+    State.SUBMITTED: {Cause.GIVEN_UP: State.UNKNOWN, **_RECEIPTS},
+}
+# fmt: on
+
+STATE_OF_RECEIPT: Final[dict[State, Cause]] = {state: cause for cause, state in _RECEIPTS.items()}
+"""Final state told by a receipt -> the cause that brings a part there."""
+
+
+class Attempt(msgspec.Struct, array_like=True, gc=False):
+    """One part offered to one bind."""
+
+    at: float
+    carrier: str
+    bind: str
+    route: str
+    reason: str = ""
+    responded_at: float = 0.0
+    blame: int = -1  # a Blame once answered
+    code: int = -1  # the carrier's own number (command_status)
+    carrier_message_id: str = ""
+    doubted: str = ""  # why it was in doubt, if it ever was
+    withdrawn: bool = False  # never left
+    resent: bool = False  # in doubt, and allowed to go again (law 6)
+
+
+class Part(msgspec.Struct, array_like=True, gc=False):
+    """One submit_sm of a customer: what it said, where it is, everything that was tried."""
+
+    part_id: str
+    esme: str
+    accepted_at: float
+    message_class: int
+    source_addr: str
+    destination_addr: str
+    body: bytes  # as submitted; cut to `text_at` octets once the state is final and told
+    text_at: int  # the first `text_at` octets of body hold addresses, no text
+    wants_receipt: int  # registered_delivery bits 1..0: 0 none, 1 final, 2 failure only
+    expires_at: float
+    multipart: str = ""  # key of the multipart message it belongs to
+    route: str = ""
+    carrier: str = ""  # where it queues, or went last
+    due_at: float = 0.0  # not before, while DUE
+    state: int = State.DUE
+    attempts: list[Attempt] = []
+    ended_at: float = 0.0
+    err: str = ""  # the receipt's error word, or ours
+    why: str = ""  # why it ended so, or waits so, for people
+    told_at: float = 0.0  # when the ESME answered for the receipt (or it was dead-lettered)
+    facts: list[str] = []  # late and conflicting receipts, moves: "what happened that changed nothing"
+
+    @property
+    def final(self) -> bool:
+        """Whether the state can still change."""
+        return self.state >= FIRST_FINAL
+
+    @property
+    def owes_receipt(self) -> bool:
+        """Whether, in its final state, the ESME is to be told (registered_delivery 1, or 2 and it failed)."""
+        return self.wants_receipt == 1 or (self.wants_receipt == 2 and self.state != State.DELIVERED)
+
+
+class Event(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """Base of the journal's facts."""
+
+
+class Started(Event, tag=1):
+    """An engine opened this journal: what was attempted before and not answered is in doubt from here."""
+
+    at: float
+    node: str
+    version: str
+
+
+class Accepted(Event, tag=2):
+    """A part is ours. Its `submit_sm_resp` may leave now (law 1)."""
+
+    part_id: str
+    at: float
+    esme: str
+    message_class: int
+    source_addr: str
+    destination_addr: str
+    body: bytes
+    text_at: int
+    wants_receipt: int
+    expires_at: float
+    route: str
+    carrier: str
+    multipart: str = ""
+
+
+class Attempted(Event, tag=3):
+    """These parts may now be written to this bind (law 2)."""
+
+    at: float
+    carrier: str
+    bind: str
+    route: str
+    reason: str
+    part_ids: list[str]
+
+
+class Withdrawn(Event, tag=4):
+    """The last attempt of these parts never left: the link was gone before a byte of it was written."""
+
+    at: float
+    part_ids: list[str]
+    reason: str
+
+
+class Responded(Event, tag=5):
+    """A carrier answered an attempt. `retry_at` > 0: it may go again from then; else a refusal is final."""
+
+    part_id: str
+    attempt: int  # index into Part.attempts
+    at: float
+    blame: int
+    code: int
+    carrier_message_id: str = ""
+    key: str = ""  # how this carrier's receipts will name it (dialect); "" = as carrier_message_id
+    retry_at: float = 0.0
+    carrier: str = ""  # queue it waits in next; "" = the same
+    why: str = ""
+
+
+class Doubted(Event, tag=6):
+    """The last attempt of these parts is unanswered and its link or timer is gone."""
+
+    at: float
+    part_ids: list[str]
+    reason: str
+
+
+class Requeued(Event, tag=7):
+    """In-doubt parts that may go again (route's in_doubt policy)."""
+
+    at: float
+    part_ids: list[str]
+    carrier: str
+    reason: str
+
+
+class Moved(Event, tag=8):
+    """Due parts change queue: their carrier is sick, drained or full."""
+
+    at: float
+    part_ids: list[str]
+    carrier: str
+    route: str
+    reason: str
+
+
+class Receipted(Event, tag=9):
+    """A receipt a carrier sent, as it came; matched when applied, or parked as orphan."""
+
+    carrier: str
+    at: float
+    keys: list[str]  # candidate ids, safest first
+    state: int  # a final State, or -1: intermediate or unrecognised
+    err: str = ""
+    word: str = ""  # the state as the carrier wrote it
+    destination_addr: str = ""  # whose handset it speaks of
+    part_id: str = ""  # set when the store, not memory, knew it
+
+
+class Finished(Event, tag=10):
+    """We end these parts ourselves: EXPIRED, UNKNOWN or REJECTED."""
+
+    at: float
+    part_ids: list[str]
+    cause: int
+    err: str
+    why: str
+
+
+class Told(Event, tag=11):
+    """The ESME answered for the receipts of these parts (law 4); `dropped` says why when we gave up telling."""
+
+    at: float
+    esme: str
+    part_ids: list[str]
+    dropped: str = ""
+
+
+class OrphansAged(Event, tag=12):
+    """Parked receipts that came before `before` are let go, counted."""
+
+    at: float
+    before: float
+
+
+AnyEvent = (
+    Started
+    | Accepted
+    | Attempted
+    | Withdrawn
+    | Responded
+    | Doubted
+    | Requeued
+    | Moved
+    | Receipted
+    | Finished
+    | Told
+    | OrphansAged
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[AnyEvent])
+_part_decoder = msgspec.msgpack.Decoder(Part)
+
+
+def pack(events: list[AnyEvent]) -> bytes:
+    """One journal row."""
+    return _encoder.encode(events)
+
+
+def unpack(record: bytes) -> list[AnyEvent]:
+    """The events of one journal row. Raises msgspec.DecodeError when it is not one."""
+    return _decoder.decode(record)
+
+
+def pack_part(part: Part) -> bytes:
+    """A part as the checkpoint keeps it."""
+    return _encoder.encode(part)
+
+
+def unpack_part(record: bytes) -> Part:
+    """The part a checkpoint kept."""
+    return _part_decoder.decode(record)
+
+
+def transition(part: Part, cause: Cause) -> bool:
+    """Change `part.state` for `cause`; the only place that does.
+
+    Returns False, and changes nothing, when the table has no such step: the fact was overtaken by another (a response
+    after a final receipt, an expiry after an attempt) and the caller records it as a fact.
+    """
+    steps = STATES.get(part.state)  # type: ignore[call-overload]
+    if steps is None:
+        return False
+    state = steps.get(cause)
+    if state is None:
+        return False
+    part.state = state
+    return True

@@ -1,0 +1,153 @@
+"""The outside world, on one page: time, chance, the network and blocking work come into the engine only here.
+
+Rules:
+- Nothing else in the package reads a clock, rolls dice, opens a socket or starts a thread (tests/test_tree.py bans it).
+- The real ones stand here beside the protocols; the simulated world (tests/sim) brings its own and everything above
+  this page runs unchanged, in virtual time, from one seed.
+- Monotonic time is trio's clock, so a deadline and a cancel scope speak of the same thing. It is counted from a large
+  random origin: code that mixes it with wall time fails on its first day.
+
+Walk: `engine.build(config, ports)` hands `Ports` down; each room takes only what it uses.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+import attrs
+import trio
+
+T = TypeVar("T")
+Handler = Callable[[trio.abc.Stream, str], Awaitable[None]]
+"""What serves one accepted stream: (stream, peer IP address)."""
+
+LISTEN_BACKLOG = 512
+
+
+class Clock(Protocol):
+    """Two times: `monotonic` for how long, `wall` for when."""
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary origin; never steps back."""
+
+    def wall(self) -> float:
+        """Unix time in seconds; may step either way."""
+
+    async def sleep_until(self, deadline: float) -> None:
+        """Return at monotonic `deadline` (seconds)."""
+
+
+class Entropy(Protocol):
+    """Dice, one stream a name, so that a new consumer moves nobody else's throws."""
+
+    def rng(self, name: str) -> random.Random:
+        """The generator called `name`."""
+
+
+class Network(Protocol):
+    """TCP and TLS."""
+
+    async def connect(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> trio.abc.Stream:
+        """Dial. Raises OSError (or ssl.SSLError, one of its kind) when nobody answers."""
+
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> Listener:
+        """Open a door. Raises OSError when the port is taken. Port 0 asks for a free one."""
+
+
+class Listener(Protocol):
+    """An open door: accepts until cancelled."""
+
+    port: int
+
+    async def serve(self, handler: Handler) -> None:
+        """Run `handler` for each stream, each in its own task; a handler must not raise."""
+
+    async def aclose(self) -> None:
+        """Shut the door; streams already accepted go on."""
+
+
+class Blocking(Protocol):
+    """Work that blocks: a thread in production, inline in the simulated world (a thread would fool virtual time)."""
+
+    async def run(self, work: Callable[..., T], *args: object) -> T:
+        """The result of `work(*args)`. A cancel waits for the work to end: what touches a disk is never abandoned."""
+
+
+@attrs.frozen
+class Ports:
+    """The four ports an engine is built with."""
+
+    clock: Clock
+    entropy: Entropy
+    network: Network
+    blocking: Blocking
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def monotonic(self) -> float:
+        return trio.current_time()
+
+    def wall(self) -> float:
+        return time.time()
+
+    async def sleep_until(self, deadline: float) -> None:
+        await trio.sleep_until(deadline)
+
+
+class SystemEntropy:
+    """Dice seeded by the machine."""
+
+    def rng(self, name: str) -> random.Random:
+        return random.Random(random.SystemRandom().getrandbits(64))
+
+
+class SystemListener:
+    """One listening TCP socket, with TLS around each stream when given a context."""
+
+    def __init__(self, listeners: list[trio.SocketListener], tls: ssl.SSLContext | None) -> None:
+        self._listeners = listeners
+        self._tls = tls
+        self.port: int = listeners[0].socket.getsockname()[1]
+
+    async def serve(self, handler: Handler) -> None:
+        async def one(stream: trio.SocketStream) -> None:
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            peer = stream.socket.getpeername()[0]
+            await handler(stream if self._tls is None else trio.SSLStream(stream, self._tls, server_side=True), peer)
+
+        await trio.serve_listeners(one, self._listeners)
+
+    async def aclose(self) -> None:
+        for listener in self._listeners:
+            await listener.aclose()
+
+
+class SystemNetwork:
+    """The machine's TCP stack. TCP_NODELAY on both sides: at low rates the delay would be the whole latency."""
+
+    async def connect(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> trio.abc.Stream:
+        stream = await trio.open_tcp_stream(host, port)
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return stream if tls is None else trio.SSLStream(stream, tls, server_hostname=host)
+
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> Listener:
+        return SystemListener(await trio.open_tcp_listeners(port, host=host, backlog=LISTEN_BACKLOG), tls)
+
+
+class ThreadBlocking:
+    """A worker thread of trio's pool."""
+
+    async def run(self, work: Callable[..., T], *args: object) -> T:
+        return await trio.to_thread.run_sync(work, *args)
+
+
+def system_ports() -> Ports:
+    """The real world."""
+    return Ports(SystemClock(), SystemEntropy(), SystemNetwork(), ThreadBlocking())
