@@ -94,14 +94,14 @@ _RECEIPTS = {
 # A receipt ends a part wherever it waits: that of an earlier attempt in doubt may overtake a later attempt.
 # A late "taken" for an attempt in doubt takes the part back out of the due queue.
 # fmt: off
-STATES: Final[dict[State, dict[Cause, State]]] = {
-    State.DUE:       {Cause.ATTEMPTED: State.ATTEMPTED, Cause.TAKEN: State.SUBMITTED, Cause.TAKEN_SILENT: State.ACCEPTED,
-                      Cause.REFUSED: State.REJECTED, Cause.EXPIRED: State.EXPIRED, **_RECEIPTS},
-    State.ATTEMPTED: {Cause.TAKEN: State.SUBMITTED, Cause.TAKEN_SILENT: State.ACCEPTED, Cause.RETRY: State.DUE,
-                      Cause.REFUSED: State.REJECTED, Cause.DOUBTED: State.IN_DOUBT, Cause.WITHDRAWN: State.DUE, **_RECEIPTS},
-    State.IN_DOUBT:  {Cause.TAKEN: State.SUBMITTED, Cause.TAKEN_SILENT: State.ACCEPTED, Cause.RETRY: State.DUE,
-                      Cause.REFUSED: State.REJECTED, Cause.REQUEUED: State.DUE, Cause.GIVEN_UP: State.UNKNOWN, **_RECEIPTS},
-    State.SUBMITTED: {Cause.GIVEN_UP: State.UNKNOWN, **_RECEIPTS},
+_TAKEN: Final = {Cause.TAKEN: State.SUBMITTED, Cause.TAKEN_SILENT: State.ACCEPTED, Cause.REFUSED: State.REJECTED}
+STATES: Final[dict[int, dict[Cause, State]]] = {
+    State.DUE:       {**_TAKEN, **_RECEIPTS, Cause.ATTEMPTED: State.ATTEMPTED, Cause.EXPIRED: State.EXPIRED},
+    State.ATTEMPTED: {**_TAKEN, **_RECEIPTS, Cause.RETRY: State.DUE, Cause.WITHDRAWN: State.DUE,
+                      Cause.DOUBTED: State.IN_DOUBT},
+    State.IN_DOUBT:  {**_TAKEN, **_RECEIPTS, Cause.RETRY: State.DUE, Cause.REQUEUED: State.DUE,
+                      Cause.GIVEN_UP: State.UNKNOWN},
+    State.SUBMITTED: {**_RECEIPTS, Cause.GIVEN_UP: State.UNKNOWN},
 }
 # fmt: on
 
@@ -124,6 +124,7 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
     doubted: str = ""  # why it was in doubt, if it ever was
     withdrawn: bool = False  # never left
     resent: bool = False  # in doubt, and allowed to go again (law 6)
+    key: str = ""  # how this carrier's receipts name it; "" = as carrier_message_id
 
 
 class Part(msgspec.Struct, array_like=True, gc=False):
@@ -161,12 +162,17 @@ class Part(msgspec.Struct, array_like=True, gc=False):
         """Whether, in its final state, the ESME is to be told (registered_delivery 1, or 2 and it failed)."""
         return self.wants_receipt == 1 or (self.wants_receipt == 2 and self.state != State.DELIVERED)
 
+    @property
+    def at_rest(self) -> bool:
+        """Final, and whoever was to be told has been."""
+        return self.state >= FIRST_FINAL and (self.told_at > 0 or not self.owes_receipt)
+
 
 class Event(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """Base of the journal's facts."""
 
 
-class Started(Event, tag=1):
+class Started(Event, tag=1, frozen=True):
     """An engine opened this journal: what was attempted before and not answered is in doubt from here."""
 
     at: float
@@ -174,7 +180,7 @@ class Started(Event, tag=1):
     version: str
 
 
-class Accepted(Event, tag=2):
+class Accepted(Event, tag=2, frozen=True):
     """A part is ours. Its `submit_sm_resp` may leave now (law 1)."""
 
     part_id: str
@@ -192,7 +198,7 @@ class Accepted(Event, tag=2):
     multipart: str = ""
 
 
-class Attempted(Event, tag=3):
+class Attempted(Event, tag=3, frozen=True):
     """These parts may now be written to this bind (law 2)."""
 
     at: float
@@ -203,7 +209,7 @@ class Attempted(Event, tag=3):
     part_ids: list[str]
 
 
-class Withdrawn(Event, tag=4):
+class Withdrawn(Event, tag=4, frozen=True):
     """The last attempt of these parts never left: the link was gone before a byte of it was written."""
 
     at: float
@@ -211,7 +217,7 @@ class Withdrawn(Event, tag=4):
     reason: str
 
 
-class Responded(Event, tag=5):
+class Responded(Event, tag=5, frozen=True):
     """A carrier answered an attempt. `retry_at` > 0: it may go again from then; else a refusal is final."""
 
     part_id: str
@@ -226,7 +232,7 @@ class Responded(Event, tag=5):
     why: str = ""
 
 
-class Doubted(Event, tag=6):
+class Doubted(Event, tag=6, frozen=True):
     """The last attempt of these parts is unanswered and its link or timer is gone."""
 
     at: float
@@ -234,7 +240,7 @@ class Doubted(Event, tag=6):
     reason: str
 
 
-class Requeued(Event, tag=7):
+class Requeued(Event, tag=7, frozen=True):
     """In-doubt parts that may go again (route's in_doubt policy)."""
 
     at: float
@@ -243,7 +249,7 @@ class Requeued(Event, tag=7):
     reason: str
 
 
-class Moved(Event, tag=8):
+class Moved(Event, tag=8, frozen=True):
     """Due parts change queue: their carrier is sick, drained or full."""
 
     at: float
@@ -253,7 +259,7 @@ class Moved(Event, tag=8):
     reason: str
 
 
-class Receipted(Event, tag=9):
+class Receipted(Event, tag=9, frozen=True):
     """A receipt a carrier sent, as it came; matched when applied, or parked as orphan."""
 
     carrier: str
@@ -266,7 +272,7 @@ class Receipted(Event, tag=9):
     part_id: str = ""  # set when the store, not memory, knew it
 
 
-class Finished(Event, tag=10):
+class Finished(Event, tag=10, frozen=True):
     """We end these parts ourselves: EXPIRED, UNKNOWN or REJECTED."""
 
     at: float
@@ -276,7 +282,7 @@ class Finished(Event, tag=10):
     why: str
 
 
-class Told(Event, tag=11):
+class Told(Event, tag=11, frozen=True):
     """The ESME answered for the receipts of these parts (law 4); `dropped` says why when we gave up telling."""
 
     at: float
@@ -285,7 +291,7 @@ class Told(Event, tag=11):
     dropped: str = ""
 
 
-class OrphansAged(Event, tag=12):
+class OrphansAged(Event, tag=12, frozen=True):
     """Parked receipts that came before `before` are let go, counted."""
 
     at: float
@@ -338,7 +344,7 @@ def transition(part: Part, cause: Cause) -> bool:
     Returns False, and changes nothing, when the table has no such step: the fact was overtaken by another (a response
     after a final receipt, an expiry after an attempt) and the caller records it as a fact.
     """
-    steps = STATES.get(part.state)  # type: ignore[call-overload]
+    steps = STATES.get(part.state)
     if steps is None:
         return False
     state = steps.get(cause)

@@ -1,0 +1,507 @@
+"""The ledger: the truth in memory. Every open part, where it queues, what names it, who is owed a receipt.
+
+Rules:
+- `apply(event)` is the only thing that changes it, live and in recovery alike: replaying the journal gives the ledger
+  that was, to the part. (Queues, and an outbox's `ready` that `esmes/deliver` takes from, are views and hold no facts.)
+- An event that another overtook (a response after the final receipt, an attempt after an expiry) changes no state: it
+  becomes a fact of its part, or a count.
+- Pure: no clock, no dice, no I/O. It knows parts and carriers by name and nothing of SMPP.
+
+Walk: `store/journal` calls `apply` for each event once it is durable; `carriers/dispatch` reads lanes, `esmes/deliver`
+outboxes, `carriers/receipts` ids; `store/checkpoint` takes what changed.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from smsroute.message import (
+    STATE_OF_RECEIPT,
+    Accepted,
+    AnyEvent,
+    Attempt,
+    Attempted,
+    Blame,
+    Cause,
+    Doubted,
+    Finished,
+    Moved,
+    OrphansAged,
+    Part,
+    Receipted,
+    Requeued,
+    Responded,
+    Started,
+    State,
+    Told,
+    Withdrawn,
+    pack_part,
+    transition,
+)
+from smsroute.queues import Queues
+
+FACTS_MAX: Final = 16
+"""Facts kept on one part; a carrier that repeats a receipt for hours must not grow it."""
+
+
+class Counts(msgspec.Struct):
+    """What has happened since this node's first day; kept by the checkpoint."""
+
+    accepted: int = 0
+    attempted: int = 0
+    withdrawn: int = 0
+    doubted: int = 0
+    requeued: int = 0
+    moved: int = 0
+    overtaken: int = 0  # events that came too late to change a state
+    delivered: int = 0
+    expired: int = 0
+    failed: int = 0  # undeliverable, rejected, deleted, unknown
+    handed_over: int = 0  # accepted by a carrier, no receipt asked
+    told: int = 0
+    dropped: int = 0  # receipts an ESME never took, dead-lettered
+    receipts: int = 0
+    receipts_matched: int = 0
+    receipts_intermediate: int = 0
+    receipts_duplicate: int = 0
+    receipts_conflicting: int = 0
+    receipts_late: int = 0  # for a part that had left memory
+    orphans_parked: int = 0
+    orphans_matched: int = 0
+    orphans_aged: int = 0
+
+
+class Multipart(msgspec.Struct, gc=False):
+    """What keeps the parts of one message together (law 8): the carrier and bind its first part took."""
+
+    last_at: float
+    carrier: str = ""
+    bind: str = ""
+    went: int = 0  # parts that the carrier has, or may have
+
+
+class Outbox:
+    """Receipts one ESME is owed, oldest first."""
+
+    __slots__ = ("owed", "ready")
+
+    def __init__(self) -> None:
+        self.owed: dict[str, Part] = {}
+        self.ready: deque[Part] = deque()  # owed and not with a session just now
+
+
+class _State(msgspec.Struct):
+    """What the checkpoint keeps beside the parts."""
+
+    counts: Counts
+    orphans: list[Receipted]
+    multiparts: dict[str, Multipart]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_state_decoder = msgspec.msgpack.Decoder(_State)
+
+_COUNT_OF_END: Final[dict[int, str]] = {
+    State.DELIVERED: "delivered",
+    State.EXPIRED: "expired",
+    State.ACCEPTED: "handed_over",
+}
+
+
+class Ledger:
+    """See the module."""
+
+    def __init__(self, *, orphans_max: int, multiparts_max: int) -> None:
+        self.parts: dict[str, Part] = {}
+        self.queues = Queues()
+        self.ids: dict[str, dict[str, tuple[Part, int]]] = {}
+        self.orphans: OrderedDict[tuple[str, str], Receipted] = OrderedDict()
+        self.outboxes: dict[str, Outbox] = {}
+        self.in_doubt: dict[str, Part] = {}
+        self.multiparts: OrderedDict[str, Multipart] = OrderedDict()
+        self.counts = Counts()
+        self.by_state: dict[int, int] = dict.fromkeys(State, 0)
+        self.woken_esmes: set[str] = set()
+        self._changed: dict[str, Part] = {}
+        self._at_rest: list[Part] = []
+        self._finished: deque[Part] = deque()
+        self._orphans_max = orphans_max
+        self._multiparts_max = multiparts_max
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    @property
+    def open(self) -> int:
+        """Parts without a final state."""
+        by = self.by_state
+        return by[State.DUE] + by[State.ATTEMPTED] + by[State.IN_DOUBT] + by[State.SUBMITTED]
+
+    @property
+    def held(self) -> int:
+        """Parts in memory: open, owed to an ESME, or finished a moment ago."""
+        return len(self.parts)
+
+    def knows(self, carrier: str, keys: Iterable[str]) -> bool:
+        """Whether memory holds an attempt that one of these receipt ids names."""
+        ids = self.ids.get(carrier)
+        return ids is not None and any(key in ids for key in keys)
+
+    # -- the one way in -----------------------------------------------------------------------------------------------
+
+    def apply(self, event: AnyEvent) -> None:
+        """Make a durable fact true in memory."""
+        _APPLY[type(event)](self, event)
+
+    def _started(self, event: Started) -> None:
+        pass
+
+    def _accepted(self, event: Accepted) -> None:
+        assert event.part_id not in self.parts, f"part {event.part_id} accepted twice"
+        part = Part(
+            event.part_id,
+            event.esme,
+            event.at,
+            event.message_class,
+            event.source_addr,
+            event.destination_addr,
+            event.body,
+            event.text_at,
+            event.wants_receipt,
+            event.expires_at,
+            event.multipart,
+            event.route,
+            event.carrier,
+            event.at,
+        )
+        self.parts[event.part_id] = self._changed[event.part_id] = part
+        self.by_state[State.DUE] += 1
+        self.counts.accepted += 1
+        self.queues.put(part)
+        self.queues.watch(part, event.expires_at)
+        if event.multipart:
+            self._join(event.multipart, event.at)
+
+    def _attempted(self, event: Attempted) -> None:
+        for part in self._parts(event.part_ids):
+            if not self._move(part, Cause.ATTEMPTED):
+                continue
+            self.counts.attempted += 1
+            part.attempts.append(Attempt(event.at, event.carrier, event.bind, event.route, event.reason))
+            part.carrier = event.carrier
+            part.route = event.route
+            if part.multipart:
+                pin = self._join(part.multipart, event.at)
+                pin.carrier, pin.bind = event.carrier, event.bind
+                pin.went += 1
+
+    def _withdrawn(self, event: Withdrawn) -> None:
+        for part in self._parts(event.part_ids):
+            if self._move(part, Cause.WITHDRAWN):
+                part.attempts[-1].withdrawn = True
+                part.due_at = event.at
+                part.why = event.reason
+                self.counts.withdrawn += 1
+                self._unpin(part)
+                self.queues.put(part)
+
+    def _responded(self, event: Responded) -> None:
+        part = self._part(event.part_id)
+        if part is None:
+            return
+        attempt = part.attempts[event.attempt]
+        if attempt.blame != -1:
+            self._fact(part, event.at, f"attempt {event.attempt + 1} answered again, code {event.code}")
+            return
+        attempt.responded_at, attempt.blame, attempt.code = event.at, event.blame, event.code
+        if event.blame == Blame.OK:
+            self._taken(part, event)
+            return
+        if event.attempt + 1 != len(part.attempts):
+            self._fact(part, event.at, f"attempt {event.attempt + 1} answered late, code {event.code}")
+            return
+        if event.retry_at > 0:
+            if self._move(part, Cause.RETRY):
+                part.due_at = event.retry_at
+                part.carrier = event.carrier or part.carrier
+                part.why = event.why
+                self._unpin(part)
+                self.queues.put_at(part, event.at)
+        elif self._move(part, Cause.REFUSED):
+            self._end(part, event.at, event.why, f"{event.code:03d}" if event.code < 1000 else f"{event.code:x}")
+
+    def _taken(self, part: Part, event: Responded) -> None:
+        attempt = part.attempts[event.attempt]
+        attempt.carrier_message_id, attempt.key = event.carrier_message_id, event.key
+        self._move(part, Cause.TAKEN if part.wants_receipt else Cause.TAKEN_SILENT)
+        key = event.key or event.carrier_message_id
+        if key:
+            self.ids.setdefault(attempt.carrier, {})[key] = (part, event.attempt)
+        if part.state == State.ACCEPTED and not part.ended_at:
+            self._end(part, event.at, "taken by the carrier; no receipt was asked for", "")
+        if key and self.orphans:
+            orphan = self.orphans.pop((attempt.carrier, key), None)
+            if orphan is not None:
+                self.counts.orphans_matched += 1
+                self._receipt(part, orphan)
+
+    def _doubted(self, event: Doubted) -> None:
+        for part in self._parts(event.part_ids):
+            if part.attempts and not part.attempts[-1].doubted:
+                part.attempts[-1].doubted = event.reason
+            if self._move(part, Cause.DOUBTED):
+                part.why = event.reason
+                self.in_doubt[part.part_id] = part
+                self.counts.doubted += 1
+
+    def _requeued(self, event: Requeued) -> None:
+        for part in self._parts(event.part_ids):
+            if self._move(part, Cause.REQUEUED):
+                part.attempts[-1].resent = True
+                part.due_at = event.at
+                part.carrier = event.carrier or part.carrier
+                part.why = event.reason
+                self.counts.requeued += 1
+                self.queues.put(part)
+
+    def _moved(self, event: Moved) -> None:
+        for part in self._parts(event.part_ids):
+            if part.state != State.DUE:
+                self.counts.overtaken += 1
+                continue
+            self.queues.take(part)
+            self._fact(part, event.at, f"moved from {part.carrier} to {event.carrier}: {event.reason}")
+            part.carrier, part.route = event.carrier, event.route
+            self.counts.moved += 1
+            self.queues.put_at(part, event.at)
+
+    def _receipted(self, event: Receipted) -> None:
+        self.counts.receipts += 1
+        ids = self.ids.get(event.carrier)
+        if ids is not None:
+            for position, key in enumerate(event.keys):
+                hit = ids.get(key)
+                # The first candidate is the id as the carrier wrote it; a converted one must also name the handset.
+                if hit is not None and (position == 0 or _same_number(event.destination_addr, hit[0].destination_addr)):
+                    self._receipt(hit[0], event)
+                    return
+        if event.part_id:
+            part = self.parts.get(event.part_id)
+            if part is not None:
+                self._receipt(part, event)
+            else:
+                self.counts.receipts_late += 1
+            return
+        self._park(event)
+
+    def _park(self, event: Receipted) -> None:
+        self.counts.orphans_parked += 1
+        for key in event.keys[:1]:
+            self.orphans[(event.carrier, key)] = event
+        while len(self.orphans) > self._orphans_max:
+            self.orphans.popitem(last=False)
+            self.counts.orphans_aged += 1
+
+    def _receipt(self, part: Part, event: Receipted) -> None:
+        self._changed[part.part_id] = part
+        if event.state < 0:
+            self.counts.receipts_intermediate += 1
+            if not part.final:
+                self._fact(part, event.at, f"{event.carrier} says {event.word}")
+            return
+        if part.final:
+            if part.state == event.state:
+                self.counts.receipts_duplicate += 1
+            else:
+                self.counts.receipts_conflicting += 1
+                self._fact(part, event.at, f"{event.carrier} says {event.word} {event.err} after the end")
+            return
+        if self._move(part, STATE_OF_RECEIPT[State(event.state)]):
+            self.counts.receipts_matched += 1
+            self._end(part, event.at, f"receipt from {event.carrier}: {event.word}", event.err)
+
+    def _finished_by_us(self, event: Finished) -> None:
+        for part in self._parts(event.part_ids):
+            if self._move(part, Cause(event.cause)):
+                self._end(part, event.at, event.why, event.err)
+
+    def _told(self, event: Told) -> None:
+        outbox = self.outboxes.get(event.esme)
+        if outbox is None:
+            return
+        for part_id in event.part_ids:
+            part = outbox.owed.pop(part_id, None)
+            if part is None:
+                self.counts.overtaken += 1
+                continue
+            part.told_at = event.at
+            if event.dropped:
+                self.counts.dropped += 1
+                self._fact(part, event.at, f"receipt not taken by {event.esme}: {event.dropped}")
+            else:
+                self.counts.told += 1
+            self._rest(part)
+
+    def _orphans_aged(self, event: OrphansAged) -> None:
+        while self.orphans:
+            key, orphan = next(iter(self.orphans.items()))
+            if orphan.at >= event.before:
+                break
+            del self.orphans[key]
+            self.counts.orphans_aged += 1
+
+    # -- steps ------------------------------------------------------------------------------------------------------
+
+    def _part(self, part_id: str) -> Part | None:
+        part = self.parts.get(part_id)
+        if part is None:
+            self.counts.overtaken += 1
+        else:
+            self._changed[part_id] = part
+        return part
+
+    def _parts(self, part_ids: Iterable[str]) -> Iterator[Part]:
+        for part_id in part_ids:
+            part = self._part(part_id)
+            if part is not None:
+                yield part
+
+    def _move(self, part: Part, cause: Cause) -> bool:
+        was = part.state
+        if not transition(part, cause):
+            self.counts.overtaken += 1
+            return False
+        self.by_state[was] -= 1
+        self.by_state[part.state] += 1
+        if was == State.IN_DOUBT:
+            self.in_doubt.pop(part.part_id, None)
+        elif was == State.DUE:
+            self.queues.take(part)
+        return True
+
+    def _end(self, part: Part, at: float, why: str, err: str) -> None:
+        part.ended_at, part.why, part.err = at, why, err
+        count = _COUNT_OF_END.get(part.state, "failed")
+        setattr(self.counts, count, getattr(self.counts, count) + 1)
+        if part.owes_receipt:
+            outbox = self.outboxes.get(part.esme)
+            if outbox is None:
+                outbox = self.outboxes[part.esme] = Outbox()
+            outbox.owed[part.part_id] = part
+            outbox.ready.append(part)
+            self.woken_esmes.add(part.esme)
+        else:
+            self._rest(part)
+
+    def _rest(self, part: Part) -> None:
+        part.body = part.body[: part.text_at]  # nothing of the text outlives its use
+        self.queues.unwatch(part)
+        self._changed.pop(part.part_id, None)
+        self._at_rest.append(part)
+
+    def _join(self, key: str, at: float) -> Multipart:
+        pin = self.multiparts.get(key)
+        if pin is None:
+            pin = self.multiparts[key] = Multipart(at)
+            while len(self.multiparts) > self._multiparts_max:
+                self.multiparts.popitem(last=False)
+        pin.last_at = at
+        return pin
+
+    def _unpin(self, part: Part) -> None:
+        """A part that its carrier has not frees its message to go elsewhere, if no other part of it went (law 8)."""
+        pin = self.multiparts.get(part.multipart) if part.multipart else None
+        if pin is not None and pin.went > 0:
+            pin.went -= 1
+            if pin.went == 0:
+                pin.carrier = pin.bind = ""
+
+    def _fact(self, part: Part, at: float, what: str) -> None:
+        if len(part.facts) < FACTS_MAX:
+            part.facts.append(f"{at:.3f} {what}")
+
+    # -- checkpoint and recovery --------------------------------------------------------------------------------------
+
+    def take(self) -> tuple[list[tuple[str, bytes]], list[Part], bytes]:
+        """What changed since the last call: (open parts packed, parts at rest, the state beside the parts).
+
+        Packed at one instant, so that the checkpoint is exactly the journal up to here.
+        """
+        at_rest, self._at_rest = self._at_rest, []
+        changed, self._changed = self._changed, {}
+        packed = [(part_id, pack_part(part)) for part_id, part in changed.items() if not part.at_rest]
+        again = [part for part in changed.values() if part.at_rest]  # a late fact: its row is written anew
+        state = _encoder.encode(_State(self.counts, list(self.orphans.values()), dict(self.multiparts)))
+        self._finished.extend(at_rest)
+        return packed, at_rest + again, state
+
+    def give_back(self, part_ids: Iterable[str], at_rest: Iterable[Part]) -> None:
+        """A checkpoint failed: what it took counts as changed again."""
+        for part_id in part_ids:
+            self._changed.setdefault(part_id, self.parts[part_id])
+        for part in at_rest:
+            self._changed.setdefault(part.part_id, part)
+
+    def forget(self, keep: int) -> int:
+        """Let go of the oldest parts at rest that a checkpoint has written, but for the last `keep`: duplicates of
+        receipts mostly come at once, and find their part in memory. Returns how many went."""
+        gone = 0
+        while len(self._finished) > keep:
+            part = self._finished.popleft()
+            gone += 1
+            del self.parts[part.part_id]
+            self.by_state[part.state] -= 1
+            for attempt in part.attempts:
+                key = attempt.key or attempt.carrier_message_id
+                ids = self.ids.get(attempt.carrier)
+                if ids is not None and key in ids and ids[key][0] is part:
+                    del ids[key]
+        return gone
+
+    def restore(self, parts: Iterable[Part], state: bytes) -> None:
+        """Rebuild from a checkpoint, before the journal behind it is replayed."""
+        for part in sorted(parts, key=lambda part: (part.ended_at, part.accepted_at, part.part_id)):
+            self.parts[part.part_id] = part
+            self.by_state[part.state] += 1
+            for index, attempt in enumerate(part.attempts):
+                key = attempt.key or attempt.carrier_message_id
+                if key:
+                    self.ids.setdefault(attempt.carrier, {})[key] = (part, index)
+            if part.final:
+                outbox = self.outboxes.setdefault(part.esme, Outbox())
+                outbox.owed[part.part_id] = part
+                outbox.ready.append(part)
+                continue
+            self.queues.watch(part, part.expires_at)
+            if part.state == State.DUE:
+                self.queues.put_at(part, 0.0)
+            elif part.state == State.IN_DOUBT:
+                self.in_doubt[part.part_id] = part
+        if state:
+            kept = _state_decoder.decode(state)
+            self.counts = kept.counts
+            self.orphans = OrderedDict(((orphan.carrier, orphan.keys[0]), orphan) for orphan in kept.orphans)
+            self.multiparts = OrderedDict(kept.multiparts)
+
+
+def _same_number(one: str, other: str) -> bool:
+    return bool(one) and one.lstrip("+").removeprefix("00") == other.lstrip("+").removeprefix("00")
+
+
+_APPLY: Final[dict[type, Callable[[Ledger, Any], None]]] = {
+    Started: Ledger._started,
+    Accepted: Ledger._accepted,
+    Attempted: Ledger._attempted,
+    Withdrawn: Ledger._withdrawn,
+    Responded: Ledger._responded,
+    Doubted: Ledger._doubted,
+    Requeued: Ledger._requeued,
+    Moved: Ledger._moved,
+    Receipted: Ledger._receipted,
+    Finished: Ledger._finished_by_us,
+    Told: Ledger._told,
+    OrphansAged: Ledger._orphans_aged,
+}

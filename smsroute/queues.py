@@ -1,0 +1,121 @@
+"""Where open parts wait: lanes per carrier and class, a heap of those due later, buckets of validity ends.
+
+Rules:
+- Views, not facts: the ledger rebuilds them from its parts, and only it puts in or takes out.
+- Time moves a part from "due later" to "due now" (`release`) and past its validity (`overdue`); that writes nothing.
+- Nobody pays for a timer a message: retries stand in one heap, validity in buckets of ten seconds, swept in slices.
+
+Walk: owned and filled by `ledger`; read by `carriers/dispatch`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Final
+
+from smsroute.message import MessageClass, Part, State
+
+DEADLINE_BUCKET_S: Final = 10
+
+Lane = OrderedDict[str, Part]
+
+
+class Queues:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self.lanes: dict[str, tuple[Lane, ...]] = {}
+        self.woken: set[str] = set()  # carriers that got something to do; the owner of the wake-ups clears it
+        self._later: list[tuple[float, str, Part]] = []
+        self._buckets: dict[int, dict[str, Part]] = {}
+        self._bucket_order: list[int] = []
+
+    def queued(self, carrier: str) -> int:
+        """Parts due now in this carrier's lanes."""
+        return sum(map(len, self.lanes.get(carrier, ())))
+
+    def due(self, carrier: str) -> Iterator[Part]:
+        """This carrier's due parts, most urgent class first, oldest first within it."""
+        for lane in self.lanes.get(carrier, ()):
+            yield from lane.values()
+
+    def ahead(self, carrier: str, message_class: int) -> bool:
+        """Whether anything of this class or a more urgent one waits there: a newcomer may not overtake it."""
+        lanes = self.lanes.get(carrier)
+        return lanes is not None and any(lanes[: message_class + 1])
+
+    def put(self, part: Part) -> None:
+        """Due now, behind its class at its carrier."""
+        lanes = self.lanes.get(part.carrier)
+        if lanes is None:
+            lanes = self.lanes[part.carrier] = tuple(OrderedDict() for _ in MessageClass)
+        lanes[part.message_class][part.part_id] = part
+        self.woken.add(part.carrier)
+
+    def put_at(self, part: Part, now: float) -> None:
+        """Due at `part.due_at`, which may be now."""
+        if part.due_at > now:
+            heapq.heappush(self._later, (part.due_at, part.part_id, part))
+        else:
+            self.put(part)
+
+    def take(self, part: Part) -> None:
+        """Out of its lane. A part that waits for later is skipped by `release` once it is no longer due."""
+        lanes = self.lanes.get(part.carrier)
+        if lanes is not None:
+            lanes[part.message_class].pop(part.part_id, None)
+
+    def release(self, now: float) -> float:
+        """Bring parts whose `due_at` has come into their lanes. `now`: Unix seconds. Returns the next such time."""
+        later = self._later
+        while later and later[0][0] <= now:
+            part = heapq.heappop(later)[2]
+            if part.state == State.DUE and part.due_at <= now:
+                self.put(part)
+        return later[0][0] if later else float("inf")
+
+    def watch(self, part: Part, at: float) -> None:
+        """Look at this part again at `at` (Unix seconds), or up to a bucket later."""
+        number = int(at // DEADLINE_BUCKET_S)
+        bucket = self._buckets.get(number)
+        if bucket is None:
+            bucket = self._buckets[number] = {}
+            heapq.heappush(self._bucket_order, number)
+        bucket[part.part_id] = part
+
+    def unwatch(self, part: Part) -> None:
+        """It ended before its validity did."""
+        bucket = self._buckets.get(int(part.expires_at // DEADLINE_BUCKET_S))
+        if bucket is not None:
+            bucket.pop(part.part_id, None)
+
+    def overdue(self, now: float, grace_s: float, most: int) -> tuple[list[Part], list[Part]]:
+        """Parts past their validity: (still due: they expire; unanswered `grace_s` longer: nobody will ever tell).
+
+        At most `most` are looked at in a call, so that a million waiting parts cost no pause.
+        """
+        expired: list[Part] = []
+        untold: list[Part] = []
+        looked = 0
+        while self._bucket_order and looked < most:
+            number = self._bucket_order[0]
+            if (number + 1) * DEADLINE_BUCKET_S > now:
+                break
+            bucket = self._buckets[number]
+            while bucket and looked < most:
+                looked += 1
+                _, part = bucket.popitem()
+                if part.final:
+                    continue
+                if part.state == State.DUE:
+                    expired.append(part)
+                elif part.state != State.ATTEMPTED and part.expires_at + grace_s <= now:
+                    untold.append(part)
+                # Until the event that ends it is durable it stays watched.
+                self.watch(part, max(now + DEADLINE_BUCKET_S, part.expires_at))
+            if not bucket:
+                heapq.heappop(self._bucket_order)
+                del self._buckets[number]
+        return expired, untold

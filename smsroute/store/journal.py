@@ -1,0 +1,204 @@
+"""Group commit: everybody's events, one row, one fsync; then, and only then, the facts are true.
+
+Rules:
+- The order of the journal is the order of truth: events are applied to the ledger in the order they were appended.
+- What may happen only once a fact is durable (a response, bytes to a carrier) is handed in as `then` and called here,
+  in the writer, after the batch is applied: a caller that is cancelled meanwhile leaves nothing half done.
+- A `must` entry tells what has already happened outside (a carrier answered): it waits in memory while the disk is sick
+  and is written when it heals. Any other entry is refused at once, so that its submit is answered with an error.
+- A fenced store ends the engine: another one owns the journal now.
+
+Walk: `esmes/accept`, `esmes/deliver`, `carriers/dispatch`, `carriers/bind` append; `engine` runs `run` and
+`run_checkpoints`, one task each; `store.base.Store` does the disk work through `ports.Blocking`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import structlog
+import trio
+
+from smsroute.config import Limits
+from smsroute.message import AnyEvent, Part, pack
+from smsroute.ports import Ports
+from smsroute.store.base import Checkpoint, Store, StoreError
+
+Then = Callable[[StoreError | None], None]
+"""Called once: with None after the facts are durable and applied, or with why they are not."""
+
+log: Final = structlog.get_logger("smsroute.journal")
+
+
+class Book(Protocol):
+    """What the journal needs of the ledger."""
+
+    def apply(self, event: AnyEvent) -> None: ...
+    def take(self) -> tuple[list[tuple[str, bytes]], list[Part], bytes]: ...
+    def give_back(self, part_ids: Sequence[str], at_rest: Sequence[Part]) -> None: ...
+    def forget(self, keep: int) -> int: ...
+
+
+class Entry:
+    """One caller's events, in the queue for the disk."""
+
+    __slots__ = ("events", "must", "settled", "then")
+
+    def __init__(self, events: Sequence[AnyEvent], then: Then | None, must: bool) -> None:
+        self.events = events
+        self.then = then
+        self.must = must
+        self.settled = trio.Event()
+
+
+class Journal:
+    """See the module. `on_applied` is called after each batch: the engine's wake-ups."""
+
+    def __init__(
+        self, store: Store, book: Book, ports: Ports, limits: Limits, last_seq: int, on_applied: Callable[[], None]
+    ) -> None:
+        self.seq = last_seq
+        self.failing: StoreError | None = None
+        self.failing_since = 0.0
+        self.commits = 0
+        self.events = 0
+        self.checkpointed_at = ports.clock.wall()
+        self._store = store
+        self._book = book
+        self._ports = ports
+        self._limits = limits
+        self._on_applied = on_applied
+        self._queue: deque[Entry] = deque()
+        self._pending = 0
+        self._wake = trio.Event()
+        self._healed = trio.Event()
+        self._closing = False
+
+    def append(self, events: Sequence[AnyEvent], then: Then | None = None, *, must: bool = False) -> Entry:
+        """Queue events for the next commit; returns at once."""
+        entry = Entry(events, then, must)
+        if self.failing is not None and not must:
+            self._settle(entry, self.failing)
+            return entry
+        self._queue.append(entry)
+        self._pending += len(events)
+        self._wake.set()
+        return entry
+
+    async def commit(self, events: Sequence[AnyEvent], then: Then | None = None, *, must: bool = False) -> None:
+        """`append`, and wait until it is settled. While the disk is sick a `must` entry holds its caller only once
+        `journal_pending_max` events wait: links stay alive as long as memory is bounded."""
+        await self.append(events, then, must=must).settled.wait()
+        while self.failing is not None and self._pending > self._limits.journal_pending_max:
+            await self._healed.wait()
+
+    def close(self) -> None:
+        """Let `run` return once all that is queued is durable."""
+        self._closing = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """The writer: one commit after another for as long as the engine lives. Raises StoreError only when fenced."""
+        while True:
+            if not self._queue:
+                if self._closing:
+                    return
+                self._wake = trio.Event()
+                await self._wake.wait()
+                continue
+            await self._write(self._batch())
+
+    def _batch(self) -> list[Entry]:
+        batch: list[Entry] = []
+        size = 0
+        while self._queue and size < self._limits.journal_events_max:
+            entry = self._queue.popleft()
+            batch.append(entry)
+            size += len(entry.events)
+        return batch
+
+    async def _write(self, batch: list[Entry]) -> None:
+        record = pack([event for entry in batch for event in entry.events])
+        try:
+            await self._ports.blocking.run(self._store.append, self.seq + 1, record)
+        except StoreError as error:
+            if error.kind == "fenced":
+                raise
+            self._fail(batch, error)
+            await self._retry()
+            return
+        self.seq += 1
+        self.commits += 1
+        apply = self._book.apply
+        for entry in batch:
+            for event in entry.events:
+                apply(event)
+            self.events += len(entry.events)
+            self._pending -= len(entry.events)
+            self._settle(entry, None)
+        self._on_applied()
+
+    def _settle(self, entry: Entry, error: StoreError | None) -> None:
+        entry.settled.set()
+        if entry.then is not None:
+            entry.then(error)
+
+    def _fail(self, batch: list[Entry], error: StoreError) -> None:
+        if self.failing is None:
+            self.failing_since = self._ports.clock.wall()
+            self._healed = trio.Event()
+            log.error("store.failed", kind=error.kind, error=str(error))
+        self.failing = error
+        kept = [entry for entry in (*batch, *self._queue) if entry.must]
+        refused = [entry for entry in (*batch, *self._queue) if not entry.must]
+        self._queue = deque(kept)
+        self._pending = sum(len(entry.events) for entry in kept)
+        for entry in kept:
+            entry.settled.set()
+        for entry in refused:
+            self._settle(entry, error)
+
+    async def _retry(self) -> None:
+        """Ask the disk again until it takes a row: an empty one, so that what waits is not risked on the first try."""
+        while self.failing is not None:
+            clock = self._ports.clock
+            await clock.sleep_until(clock.monotonic() + self._limits.store_retry_s)
+            try:
+                await self._ports.blocking.run(self._store.append, self.seq + 1, pack([]))
+            except StoreError as error:
+                if error.kind == "fenced":
+                    raise
+                self.failing = error
+                continue
+            self.seq += 1
+            self.failing = None
+            self._healed.set()
+            log.info("store.healed", sick_s=round(clock.wall() - self.failing_since, 3))
+
+    async def run_checkpoints(self) -> None:
+        """Every `checkpoint_interval_s`: what changed goes to the tables that `trace` reads, and the journal is cut."""
+        clock = self._ports.clock
+        while True:
+            await clock.sleep_until(clock.monotonic() + self._limits.checkpoint_interval_s)
+            await self.checkpoint()
+
+    async def checkpoint(self) -> None:
+        """One checkpoint. A disk that fails here is told and tried again at the next: nothing is lost by waiting."""
+        through = self.seq
+        packed, at_rest, state = self._book.take()
+        if packed or at_rest:
+            part_ids = [part_id for part_id, _ in packed]
+            checkpoint = Checkpoint(through, packed, [part.part_id for part in at_rest], at_rest, state)
+            try:
+                await self._ports.blocking.run(self._store.checkpoint, checkpoint)
+                await self._ports.blocking.run(self._store.trim, through)
+            except StoreError as error:
+                if error.kind == "fenced":
+                    raise
+                self._book.give_back(part_ids, at_rest)
+                log.error("checkpoint.failed", kind=error.kind, error=str(error))
+                return
+        self._book.forget(self._limits.finished_in_memory_max)
+        self.checkpointed_at = self._ports.clock.wall()
