@@ -1,0 +1,160 @@
+"""Every number of the engine on one page: its unit in its name, its default, its range, and why.
+
+Rules:
+- No other file holds a limit, a timer or a threshold (law 10); a protocol constant is not one of them.
+- Every line may be overridden under `limits:` in smsroute.yaml. A duration loses its `_s` there and carries its unit:
+  `drain_timeout: 20s`. `smsroute check --defaults` prints the page with the reasons beside the values.
+- Where a number has a precedent, it is named.
+
+Walk: built by `load`, handed down by the engine; tests build it with tiny values so that edges happen in every run.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+
+from smsroute.config.kinds import Count, Decimal, Kind, Octets, Seconds
+
+DAY: Final = 86_400
+
+
+def _knob(default: object, kind: Kind, why: str) -> Any:
+    return attrs.field(default=default, metadata={"kind": kind, "why": why})
+
+
+def octets(default: int, low: int, high: int, why: str) -> Any:
+    """A size knob, in octets."""
+    return _knob(default, Octets(low, high), why)
+
+
+def count(default: int, low: int, high: int, why: str) -> Any:
+    """A knob that counts things."""
+    return _knob(default, Count(low, high), why)
+
+
+def seconds(default: float, low: float, high: float, why: str) -> Any:
+    """A duration knob, in seconds."""
+    return _knob(float(default), Seconds(low, high), why)
+
+
+def seconds_list(default: tuple[float, ...], low: float, high: float, why: str) -> Any:
+    """A knob of several durations, in seconds."""
+    return _knob(tuple(map(float, default)), Seconds(low, high), why)
+
+
+def decimal(default: float, low: float, high: float, why: str) -> Any:
+    """A knob without a unit: a share of one, a factor."""
+    return _knob(float(default), Decimal(low, high), why)
+
+
+# Rows read: name, default, lowest, highest accepted, why.
+# fmt: off
+@attrs.frozen
+class Limits:
+    """The page."""
+
+    # -- the wire ------------------------------------------------------------------------------------------------------
+    pdu_octets_max:             int   = octets(66_560, 512, 1 << 20, "64 KiB of payload and TLVs; judged unbuffered")
+    receive_octets:             int   = octets(65_536, 256, 1 << 20, "one read: some 400 submit_sm, one batch")
+    send_buffer_octets_max:     int   = octets(4 << 20, 1024, 1 << 28, "a peer that does not read is cut off here")
+    sessions_max:               int   = count(1000, 1, 100_000, "ESME links, bound or not")
+    links_per_peer_max:         int   = count(200, 1, 100_000, "from one address, before and after bind")
+    bind_timeout_s:             float = seconds(5, 0.1, 600, "TCP open to bind; cloudhopper: 5 s")
+    bind_refusals_max:          int   = count(3, 1, 1000, "wrong passwords on one link, then it is cut")
+    esme_enquire_link_s:        float = seconds(60, 0, 3600, "silence before we ask; 0: never")
+    esme_response_timeout_s:    float = seconds(30, 0.1, 600, "deliver_sm unanswered: goes again elsewhere")
+    enquire_link_missed_max:    int   = count(2, 1, 100, "unanswered in a row: the peer is dead")
+    unbind_timeout_s:           float = seconds(5, 0.1, 60, "many peers never answer unbind")
+    connect_timeout_s:          float = seconds(10, 0.1, 600, "TCP and TLS towards a carrier")
+    nacks_max:                  int   = count(10, 1, 10_000, "faulty PDUs in a row: the peer is hopeless")
+    tombstones_max:             int   = count(10_000, 1, 1_000_000, "timed-out requests whose late answer still counts")
+
+    # -- messages in memory --------------------------------------------------------------------------------------------
+    open_messages_max:          int   = count(1_000_000, 1, 50_000_000, "beyond: new submits get ESME_RMSGQFUL")
+    esme_open_messages_max:     int   = count(500_000, 1, 50_000_000, "one ESME cannot take all of it")
+    finished_in_memory_max:     int   = count(50_000, 0, 10_000_000, "for query_sm and late receipts; older: store")
+    orphans_max:                int   = count(100_000, 0, 10_000_000, "receipts parked; the oldest goes first")
+    orphan_ttl_s:               float = seconds(DAY, 1, 30 * DAY, "a receipt may wait so long for its response")
+    multiparts_max:             int   = count(100_000, 1, 10_000_000, "multipart messages whose way is remembered")
+    multipart_ttl_s:            float = seconds(3600, 1, 7 * DAY, "between the first and the last part")
+
+    # -- time a message has --------------------------------------------------------------------------------------------
+    validity_default_s:         float = seconds(DAY, 1, 30 * DAY, "no validity_period given")
+    validity_max_s:             float = seconds(7 * DAY, 1, 90 * DAY, "longer wishes are cut to a week")
+    schedule_max_s:             float = seconds(7 * DAY, 1, 90 * DAY, "how far ahead schedule_delivery_time may lie")
+    receipt_grace_s:            float = seconds(3600, 0, 7 * DAY, "past validity before we say UNKNOWN ourselves")
+    retry_schedule_s: tuple[float, ...]   = seconds_list((1, 5, 30, 120, 600), 0.01, DAY, "waits between tries")
+    attempts_max:               int   = count(10, 1, 1000, "Kannel and Jasmin stop at 20 tries and fewer")
+    otp_resend_after_s:         float = seconds(10, 0.1, DAY, "in doubt, where the route says nothing")
+    dispatch_batch_max:         int   = count(500, 1, 100_000, "parts one bind takes in one go")
+    drain_timeout_s:            float = seconds(20, 0, 3600, "at stop, for answers in flight; systemd waits 90 s")
+
+    # -- the outbox ----------------------------------------------------------------------------------------------------
+    outbox_batch_max:           int   = count(500, 1, 100_000, "deliver_sm one session takes in one go")
+    outbox_retry_min_s:         float = seconds(1, 0.01, 3600, "a receipt was refused; then twice that, and so on")
+    outbox_retry_max_s:         float = seconds(60, 0.01, DAY, "the longest wait between two tries")
+    outbox_attempts_max:        int   = count(50, 1, 10_000, "refusals of one receipt; waiting unbound costs none")
+    outbox_warning_s:           float = seconds(300, 1, 7 * DAY, "the oldest receipt waits so long: health warns")
+
+    # -- the store -----------------------------------------------------------------------------------------------------
+    journal_events_max:         int   = count(20_000, 1, 1_000_000, "one group commit")
+    journal_waiting_max:        int   = count(200_000, 1, 10_000_000, "waiting for the disk; beyond, readers pause")
+    store_retry_s:              float = seconds(0.5, 0.01, 60, "the disk refused: try again")
+    checkpoint_interval_s:      float = seconds(5, 0.01, 3600, "what recovery replays at most, in time")
+    checkpoint_rows_max:        int   = count(5000, 1, 1_000_000, "one statement: the GIL changes hands between them")
+    history_retention_s:        float = seconds(30 * DAY, 60, 3650 * DAY, "what `trace` can still tell")
+    prune_interval_s:           float = seconds(300, 1, DAY, "between looks for old history")
+    prune_rows_max:             int   = count(5000, 1, 1_000_000, "one statement, as above")
+
+    # -- a carrier's score (design section 6) --------------------------------------------------------------------------
+    latency_tau_s:              float = seconds(10, 0.1, 600, "peak-EWMA decay; Finagle: 10 s")
+    latency_baseline_tau_s:     float = seconds(600, 1, DAY, "what its usual latency means")
+    latency_floor_s:            float = seconds(0.05, 0.001, 10, "faster than this is all the same")
+    success_buckets:            int   = count(10, 2, 600, "an exact ratio: an EWMA hides bursts")
+    success_bucket_s:           float = seconds(3, 0.1, 600, "times the buckets: success looks back 30 s")
+    receipt_window_s:           float = seconds(1800, 10, DAY, "delivered ratio and receipt delay look back")
+    receipt_samples_min:        int   = count(50, 1, 1_000_000, "fewer say nothing")
+    receipt_silence_s:          float = seconds(600, 1, DAY, "responses flow, receipts do not")
+    networks_max:               int   = count(2000, 1, 100_000, "(carrier, network) pairs with a score of their own")
+
+    # -- dead and alive again ------------------------------------------------------------------------------------------
+    dead_consecutive_faults:    int   = count(5, 1, 10_000, "Finagle and Envoy: 5")
+    dead_success_share:         float = decimal(0.8, 0, 1, "below it, over the success window")
+    dead_samples_min:           int   = count(20, 1, 1_000_000, "fewer say nothing")
+    latency_dead_factor:        float = decimal(10, 1.1, 1000, "this many times its usual latency")
+    latency_dead_s:             float = seconds(15, 0.1, 3600, "and that for so long")
+    ejection_min_s:             float = seconds(5, 0.01, 3600, "the first; times the number in a row, with jitter")
+    ejection_max_s:             float = seconds(300, 0.01, DAY, "Envoy: 300 s")
+    ejection_forget_s:          float = seconds(300, 1, DAY, "well for so long: the next ejection is short again")
+    probe_timeout_s:            float = seconds(15, 0.1, 600, "a probe unanswered is a failed one")
+    slow_start_s:               float = seconds(30, 0, 3600, "from slow_start_share to the full share; 0: at once")
+    slow_start_share:           float = decimal(0.1, 0, 1, "what a carrier gets the moment it is back")
+    panic_healthy_share:        float = decimal(0.5, 0, 1, "fewer healthy: use all, and say so; Envoy: 0.5")
+
+    # -- choice --------------------------------------------------------------------------------------------------------
+    overprovision:              float = decimal(1.4, 1, 10, "primaries with 71 % left still take all; Envoy: 1.4")
+    quality_band:               float = decimal(0.1, 0, 1, "balanced: the cheapest this close to the best")
+    hysteresis:                 float = decimal(0.05, 0, 1, "better by this much before traffic returns")
+    hold_s:                     float = seconds(5, 0, 3600, "and for so long")
+    plan_ttl_s:                 float = seconds(0.1, 0.001, 60, "a decision's table is recomputed this often")
+
+    # -- congestion is not death ---------------------------------------------------------------------------------------
+    throttle_pause_s:           float = seconds(1, 0, 600, "after ESME_RTHROTTLED; Kannel: 1 s")
+    throttle_pause_max_s:       float = seconds(30, 0.01, 3600, "throttled again and again")
+    pace_cut_share:             float = decimal(0.7, 0.01, 1, "pace and window times this, once a round trip")
+    pace_floor_share:           float = decimal(0.05, 0.001, 1, "never below this share of the contract")
+    pace_recovery_s:            float = seconds(20, 0.1, 3600, "from the floor back to the contract")
+    congestion_aim:             int   = count(85, 1, 99, "v5 congestion_state: 80..89 is the optimum")
+    congestion_cut:             int   = count(90, 1, 100, "from here on slow down")
+    congestion_stop:            int   = count(100, 1, 100, "here stop for throttle_pause")
+
+    # -- people and machines that look ---------------------------------------------------------------------------------
+    control_request_octets_max: int   = octets(65_536, 256, 1 << 24, "one JSON line")
+    control_links_max:          int   = count(16, 1, 1000, "people and probes at once")
+    http_request_octets_max:    int   = octets(16_384, 256, 1 << 24, "request line and headers")
+    http_links_max:             int   = count(32, 1, 1000, "scrapers and browsers at once")
+    look_timeout_s:             float = seconds(5, 0.1, 600, "control and http: a request takes no longer")
+    state_changes_max:          int   = count(1000, 1, 100_000, "how many of the last changes `health` can tell")
+# fmt: on
