@@ -9,6 +9,7 @@ their line, `read` turns nodes into nouns, `load` does a whole folder, `show` pr
 """
 
 from smsroute.config.limits import Limits
+from smsroute.config.load import Places, load, places
 from smsroute.config.nouns import (
     BindConfig,
     Carrier,
@@ -38,8 +39,11 @@ __all__ = [
     "InDoubt",
     "Limits",
     "Listen",
+    "Places",
     "Route",
     "Secret",
     "Tls",
     "default_in_doubt",
+    "load",
+    "places",
 ]

@@ -112,11 +112,21 @@ class Limits:
     latency_tau_s:              float = seconds(10, 0.1, 600, "peak-EWMA decay; Finagle: 10 s")
     latency_baseline_tau_s:     float = seconds(600, 1, DAY, "what its usual latency means")
     latency_floor_s:            float = seconds(0.05, 0.001, 10, "faster than this is all the same")
+    latency_tolerance:          float = decimal(2, 1, 100, "times the usual peak: a healthy carrier reaches it")
+    latency_baseline_rise:      float = decimal(60, 1, 10_000, "usual rises so many times slower than it falls")
+    throttled_weight:           float = decimal(0.5, 0, 1, "quality lost when all is throttled; the pace does the rest")
+    occupancy_from:             float = decimal(0.8, 0, 0.99, "windows fuller than this begin to cost quality")
+    occupancy_weight:           float = decimal(0.2, 0, 1, "quality lost when they are full")
     success_buckets:            int   = count(10, 2, 600, "an exact ratio: an EWMA hides bursts")
     success_bucket_s:           float = seconds(3, 0.1, 600, "times the buckets: success looks back 30 s")
     receipt_window_s:           float = seconds(1800, 10, DAY, "delivered ratio and receipt delay look back")
     receipt_samples_min:        int   = count(50, 1, 1_000_000, "fewer say nothing")
-    receipt_silence_s:          float = seconds(600, 1, DAY, "responses flow, receipts do not")
+    receipt_buckets:            int   = count(10, 2, 600, "the receipt window rotates in so many steps")
+    receipt_silence_s:          float = seconds(60, 1, DAY, "responses flow, receipts do not; longer if they are slow")
+    receipt_silent_term:        float = decimal(0.5, 0, 1, "quality of a carrier so silent: nobody can tell")
+    receipt_delay_tolerance:    float = decimal(4, 1, 1000, "times the usual delay before receipts are late")
+    receipt_delay_floor_s:      float = seconds(10, 0, 3600, "no receipt this quick is late")
+    delivered_tolerance:        float = decimal(0.9, 0.01, 1, "this share of the usual delivered ratio is as usual")
     networks_max:               int   = count(2000, 1, 100_000, "(carrier, network) pairs with a score of their own")
 
     # -- dead and alive again ------------------------------------------------------------------------------------------
@@ -129,6 +139,7 @@ class Limits:
     ejection_max_s:             float = seconds(300, 0.01, DAY, "Envoy: 300 s")
     ejection_forget_s:          float = seconds(300, 1, DAY, "well for so long: the next ejection is short again")
     probe_timeout_s:            float = seconds(15, 0.1, 600, "a probe unanswered is a failed one")
+    probe_wait_s:               float = seconds(10, 0, 3600, "for a part of a resendable class; then any will do")
     slow_start_s:               float = seconds(30, 0, 3600, "from slow_start_share to the full share; 0: at once")
     slow_start_share:           float = decimal(0.1, 0, 1, "what a carrier gets the moment it is back")
     panic_healthy_share:        float = decimal(0.5, 0, 1, "fewer healthy: use all, and say so; Envoy: 0.5")
@@ -136,6 +147,10 @@ class Limits:
     # -- choice --------------------------------------------------------------------------------------------------------
     overprovision:              float = decimal(1.4, 1, 10, "primaries with 71 % left still take all; Envoy: 1.4")
     quality_band:               float = decimal(0.1, 0, 1, "balanced: the cheapest this close to the best")
+    cost_band:                  float = decimal(0.1, 0, 10, "balanced: costs this close are one; weights share")
+    quality_floor:              float = decimal(0.3, 0.001, 1, "below it traffic spills on, in proportion")
+    spill_wait_s:               float = seconds(1, 0.001, 3600, "queued longer than this: newcomers spill on")
+    pick_tolerance:             float = decimal(1.5, 1, 100, "of two equals, so much more load loses the part")
     hysteresis:                 float = decimal(0.05, 0, 1, "better by this much before traffic returns")
     hold_s:                     float = seconds(5, 0, 3600, "and for so long")
     plan_ttl_s:                 float = seconds(0.1, 0.001, 60, "a decision's table is recomputed this often")
@@ -158,3 +173,10 @@ class Limits:
     look_timeout_s:             float = seconds(5, 0.1, 600, "control and http: a request takes no longer")
     state_changes_max:          int   = count(1000, 1, 100_000, "how many of the last changes `health` can tell")
 # fmt: on
+
+# These hold before the first file is read, so no file can change them.
+FILE_OCTETS_MAX: Final = 32 << 20  # some 400,000 lines of routes
+NESTING_MAX: Final = 12  # our deepest value stands 7 deep
+ERRORS_MAX: Final = 200  # told at once; nobody reads more
+SECRET_OCTETS_MAX: Final = 64  # SMPP 3.4 allows 8 (5.2.2); peers that send more exist
+CONTROL_PATH_OCTETS_MAX: Final = 107  # sockaddr_un.sun_path, less its NUL

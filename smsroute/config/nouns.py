@@ -223,7 +223,7 @@ class Route:
     esmes: tuple[Annotated[str, ESME_NAME], ...] = ()
     classes: tuple[Annotated[MessageClass, CLASS], ...] = ()
     prefer: Prefer = "balanced"
-    in_doubt: Mapping[MessageClass, InDoubt] = attrs.field(factory=lambda: default_in_doubt(Limits()))
+    in_doubt: Mapping[MessageClass, InDoubt] = attrs.field(factory=lambda: default_in_doubt(Limits()))  # of all four
     line: Annotated[int, NOT_IN_FILE] = 0  # where it stands in its file
     path: Annotated[str, NOT_IN_FILE] = ""  # that file's name
 

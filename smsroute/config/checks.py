@@ -1,0 +1,217 @@
+"""What must hold between values: bounds in order, names that exist, and what works but is probably not meant.
+
+Rules:
+- A check runs on a noun that is whole, tells problems at the key that is to be mended and answers whether all is well.
+- A warning never stops a load. It is for what an engineer would want to be told before traffic finds out.
+
+Walk: `CHECKS` are called by `read` as each noun is built; `references` and `warnings` by `load` at the end.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+from smsroute.config.limits import CONTROL_PATH_OCTETS_MAX, Limits
+from smsroute.config.nouns import BindConfig, Carrier, Config, Esme, Listen, Route, Tls
+from smsroute.config.read import Checks, Reader, Steps
+from smsroute.config.tree import Node, nearest, quote
+from smsroute.message import MessageClass
+
+# (lower, upper): the first must not be above the second.
+ORDERED: Final = (
+    ("outbox_retry_min_s", "outbox_retry_max_s"),
+    ("ejection_min_s", "ejection_max_s"),
+    ("throttle_pause_s", "throttle_pause_max_s"),
+    ("validity_default_s", "validity_max_s"),
+    ("esme_open_messages_max", "open_messages_max"),
+    ("links_per_peer_max", "sessions_max"),
+    ("congestion_aim", "congestion_cut"),
+    ("congestion_cut", "congestion_stop"),
+)
+
+
+def _limits(reader: Reader, limits: Limits, steps: Steps) -> bool:
+    well = [_ordered(reader, limits, steps, low, high) for low, high in ORDERED]
+    if not limits.retry_schedule_s:
+        at = reader.where[(*steps, "retry_schedule")]
+        reader.problems.error(at, "`retry_schedule` is an empty list, expected at least one duration")
+    return all(well) and bool(limits.retry_schedule_s)
+
+
+def _ordered(reader: Reader, noun: object, steps: Steps, low: str, high: str) -> bool:
+    if getattr(noun, low) <= getattr(noun, high):
+        return True
+    keys = [field.removesuffix("_s") for field in (low, high)]
+    at = next(reader.where[(*steps, key)] for key in keys if (*steps, key) in reader.where)
+    reader.problems.error(at, f"`{keys[0]}` is above `{keys[1]}`, expected it at or below")
+    return False
+
+
+def _tls(reader: Reader, tls: Tls, steps: Steps) -> bool:
+    if (tls.certificate is None) == (tls.key is None):
+        return True
+    given, missing = ("certificate", "key") if tls.key is None else ("key", "certificate")
+    reader.problems.error(reader.where[(*steps, given)], f"`{given}` stands alone, expected `{missing}` beside it")
+    return False
+
+
+def _listen(reader: Reader, listen: Listen, steps: Steps) -> bool:
+    if listen.tls is None or listen.tls.certificate is not None:
+        return True
+    reader.problems.error(reader.where[(*steps, "tls")], "`tls` of a listener, expected `certificate` and `key` in it")
+    return False
+
+
+def _bind(reader: Reader, bind: BindConfig, steps: Steps) -> bool:
+    if bind.receiver_address is None or bind.mode == "pair":
+        return True
+    at = reader.where[(*steps, "receiver_address")]
+    reader.problems.error(at, f"`receiver_address` on a {bind.mode}, expected it with `mode: pair` only")
+    return False
+
+
+def _carrier(reader: Reader, carrier: Carrier, steps: Steps) -> bool:
+    well = _ordered(reader, carrier, steps, "reconnect_min_s", "reconnect_max_s")
+    if not carrier.binds:
+        reader.problems.error(reader.where[(*steps, "binds")], "`binds` is an empty list, expected at least one bind")
+        return False
+    if all(bind.mode == "receiver" for bind in carrier.binds):
+        at = reader.where[(*steps, "binds")]
+        reader.problems.error(
+            at, "`binds` are receivers only, expected one that can send: transceiver, transmitter or pair"
+        )
+        return False
+    return well
+
+
+def _route(reader: Reader, route: Route, steps: Steps) -> bool:
+    well = True
+    for key, values in (("to", route.to), ("carriers", route.carriers)):
+        if not values:
+            wanted = "at least one prefix" if key == "to" else "at least one carrier"
+            reader.problems.error(reader.where[(*steps, key)], f"`{key}` is an empty list, expected {wanted}")
+            well = False
+    lists = (("to", route.to), ("from", route.sender), ("esmes", route.esmes))
+    for key, names in lists:
+        well &= _once(reader, [(name, (*steps, key, i)) for i, name in enumerate(names)], f"`{key}`")
+    chosen = [(c.carrier, (*steps, "carriers", i, "carrier")) for i, c in enumerate(route.carriers)]
+    chosen += [(c.carrier, (*steps, "backup", i, "carrier")) for i, c in enumerate(route.backup)]
+    return _once(reader, chosen, f"route `{route.name}`") and well
+
+
+def _once(reader: Reader, names: list[tuple[str, Steps]], of: str) -> bool:
+    seen: set[str] = set()
+    for name, steps in names:
+        if name in seen:
+            reader.problems.error(reader.where[steps], f"{quote(name)} stands twice in {of}, expected once")
+        seen.add(name)
+    return len(seen) == len(names)
+
+
+def _config(reader: Reader, config: Config, steps: Steps) -> bool:
+    at = reader.where.get((*steps, "listen"))
+    doors = [
+        (f"{door.host}:{door.port}", ("listen", i, "address")) for i, door in enumerate(config.listen) if door.port
+    ]
+    well = _once(reader, doors, "`listen`") if at is not None else True
+    if not config.listen and at is not None:
+        reader.problems.error(at, "`listen` is an empty list, expected at least one address")
+        well = False
+    return well
+
+
+CHECKS: Final[Checks] = {
+    Limits: _limits,
+    Tls: _tls,
+    Listen: _listen,
+    BindConfig: _bind,
+    Carrier: _carrier,
+    Route: _route,
+    Config: _config,
+}
+
+
+def control_path(reader: Reader, config: Config) -> None:
+    """Tell a control socket whose path no socket can have."""
+    octets = len(os.fsencode(config.control))
+    if octets > CONTROL_PATH_OCTETS_MAX:
+        node = reader.where.get(("control",), Node(str(config.directory), 0, 0))
+        wanted = f"expected at most {CONTROL_PATH_OCTETS_MAX}, all that a unix socket can have"
+        reader.problems.error(node, f"`control` is a path of {octets} octets, {wanted}")
+
+
+def references(reader: Reader, known: dict[str, list[str]]) -> None:
+    """Tell each name that stands nowhere. `known` has the names of each section that could be read at all."""
+    for section, name, node in reader.references:
+        if section not in known or name in known[section]:
+            continue
+        noun = section.removesuffix("s")
+        close = nearest(name, known[section])
+        if close is not None:
+            wanted = f"did you mean `{close}`?"
+        elif not known[section]:
+            wanted = f"expected a name from `{section}`, which has none"
+        else:
+            wanted = f"expected one of {', '.join(known[section][:12])}{', …' if len(known[section]) > 12 else ''}"
+        reader.problems.error(node, f"unknown {noun} {quote(name)}, {wanted}")
+
+
+def warnings(reader: Reader, config: Config) -> None:
+    """Tell what works and is odd."""
+    for section in ("esmes", "carriers", "routes"):
+        if not getattr(config, section) and (section,) in reader.where:
+            reader.problems.warn(reader.where[(section,)], f"`{section}` is empty, expected at least one")
+    for index, route in enumerate(config.routes):
+        _certified(reader, route, ("routes", index))
+    _shadowed(reader, config.routes)
+    used = {choice.carrier for route in config.routes for choice in (*route.carriers, *route.backup)}
+    for name in config.carriers:
+        if config.routes and name not in used:
+            at = reader.where[("carriers", name)]
+            reader.problems.warn(at, f"carrier `{name}` is in no route, expected one that names it")
+    served = {name for route in config.routes for name in route.esmes}
+    for name, esme in config.esmes.items():
+        if config.routes and name not in served and all(route.esmes for route in config.routes):
+            at = reader.where[("esmes", name)]
+            reader.problems.warn(at, f"no route serves esme `{name}`, expected one that names it, or one for all")
+        _doors(reader, config, name, esme)
+
+
+def _certified(reader: Reader, route: Route, steps: Steps) -> None:
+    urgent = [c for c in (MessageClass.OTP, MessageClass.ALERT) if not route.classes or c in route.classes]
+    entries = (*route.carriers, *route.backup)
+    certified = [choice.carrier for choice in entries if choice.certified]
+    at = reader.where[(*steps, "carriers")]
+    if not urgent:
+        return
+    words = " and ".join(c.name.lower() for c in urgent)
+    if not certified and route.classes and len(urgent) == len(route.classes):
+        wanted = "expected `certified: true` on those fit for it"
+        reader.problems.warn(at, f"route `{route.name}` is for {words} and certifies no carrier, {wanted}")
+    if len(certified) == 1 and len(entries) > 1:
+        wanted = f"expected a second: {words} may use no other when it is down"
+        reader.problems.warn(at, f"route `{route.name}` certifies `{certified[0]}` only, {wanted}")
+
+
+def _shadowed(reader: Reader, routes: tuple[Route, ...]) -> None:
+    first: dict[tuple[Any, ...], Route] = {}
+    for index, route in enumerate(routes):
+        senders: list[str | None] = [*route.sender] or [None]
+        esmes: list[str | None] = [*route.esmes] or [None]
+        for i, prefix in enumerate(route.to):
+            for key in ((prefix, s, e, c) for s in senders for e in esmes for c in (route.classes or [None])):
+                earlier = first.setdefault(key, route)
+                if earlier is not route:
+                    at = reader.where[("routes", index, "to", i)]
+                    place = f"`{earlier.name}` ({earlier.path}:{earlier.line})"
+                    said = f"route `{route.name}` is not reached for {quote(prefix)}: {place} matches the same"
+                    reader.problems.warn(at, f"{said} and stands first, expected one route for it")
+                    break
+
+
+def _doors(reader: Reader, config: Config, name: str, esme: Esme) -> None:
+    open_doors = [door for door in config.listen if door.host not in ("127.0.0.1", "::1", "localhost")]
+    if open_doors and not esme.allow_from:
+        said = f"esme `{name}` may bind from any address"
+        reader.problems.warn(reader.where[("esmes", name)], f"{said}, expected `allow_from` with its own ranges")

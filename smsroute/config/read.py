@@ -1,0 +1,431 @@
+"""Nodes become nouns: an interpreter of what the nouns' annotations declare.
+
+Rules:
+- Every problem is told and reading goes on, so that one run finds them all; a part with a problem reads as MISSING and
+  whatever holds it reads as MISSING too.
+- A message says what stands there and what was expected, ranges included; it never repeats a secret.
+- An unknown key is refused, with the key somebody probably meant.
+
+Walk: called by `load` with the merged tree; `where` remembers the node of each key, for the checks across nouns.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import functools
+import os
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import attrs
+
+from smsroute.config import tree
+from smsroute.config.kinds import FLAG, Kind, Misread, OneOf, Seconds
+from smsroute.config.limits import SECRET_OCTETS_MAX
+from smsroute.config.nouns import (
+    CARRIER_NAME,
+    CLASS,
+    ESME_NAME,
+    Carrier,
+    Choice,
+    Config,
+    Esme,
+    InDoubt,
+    Key,
+    Route,
+    Secret,
+    Tls,
+)
+from smsroute.config.tree import Node, Problems, Scalar, Sequence, describe, nearest, quote
+
+Steps = tuple[str | int, ...]
+"""The way to a value: ("carriers", "orange", "binds", 0, "count")."""
+Checks = Mapping[type, Callable[["Reader", Any, Steps], bool]]
+
+
+class _Missing:
+    """What a value with a problem reads as."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = _Missing()
+RESEND_AFTER: Final = Seconds(0, 7 * 86400)
+SECRET_WANTED: Final = "{plain: TEXT}, {env: NAME} or {file: PATH}"
+IN_DOUBT_WANTED: Final = "hold, {resend_after: 10s} or {fail_after: 1h}"
+
+
+@attrs.frozen
+class Row:
+    """One field of a noun, as a file may give it."""
+
+    field: str
+    key: str
+    declared: Any  # the annotation, resolved
+    kind: Kind | None  # of a knob
+    required: bool
+    why: str
+
+
+@functools.cache
+def rows(noun: type) -> tuple[Row, ...]:
+    """The fields of `noun` that stand in files."""
+    hints = typing.get_type_hints(noun, include_extras=True)
+    found = []
+    for field in attrs.fields(noun):
+        declared = hints[field.name]
+        marks = typing.get_args(declared)[1:] if typing.get_origin(declared) is Annotated else ()
+        kind = field.metadata.get("kind") or kind_among(marks)
+        key = next((m.name for m in marks if isinstance(m, Key)), field.name)
+        if isinstance(kind, Seconds):
+            key = key.removesuffix("_s")
+        if key:
+            required = field.default is attrs.NOTHING
+            found.append(Row(field.name, key, declared, kind, required, field.metadata.get("why", "")))
+    return tuple(found)
+
+
+def kind_among(marks: Iterable[object]) -> Kind | None:
+    """The kind that an annotation's marks name, if one does."""
+    return next((typing.cast(Kind, mark) for mark in marks if hasattr(mark, "read")), None)
+
+
+def name_of(steps: Steps) -> str:
+    """What people call the thing at `steps`: "carrier `orange`", "entry 2 of `binds` of carrier `orange`"."""
+    match steps:
+        case ():
+            return "the configuration"
+        case ("carriers" | "esmes", str() as name):
+            return f"{'carrier' if steps[0] == 'carriers' else 'esme'} {quote(name)}"
+        case ("routes", int() as index):
+            return f"route {index + 1}"
+        case (*outer, str() as key, int() as index):
+            return f"entry {index + 1} of {quote(key)}" + (f" of {name_of(tuple(outer))}" if outer else "")
+        case (*outer, key):
+            return quote(str(key)) + (f" of {name_of(tuple(outer))}" if outer else "")
+    raise AssertionError(steps)
+
+
+def label(steps: Steps) -> str:
+    """The same, from the last key on: the line beside it says the rest."""
+    return name_of(steps[-2:] if isinstance(steps[-1], int) else steps[-1:]) if steps else "the file"
+
+
+class Reader:
+    """Reads one folder's tree; `directory` is what relative paths start from.
+
+    `checks` are run on each noun as soon as it is whole: (reader, noun, steps) -> whether it makes sense.
+    """
+
+    def __init__(
+        self, problems: Problems, directory: Path, environ: Mapping[str, str], secrets: bool, checks: Checks
+    ) -> None:
+        self.problems = problems
+        self.directory = directory
+        self.environ = environ
+        self.secrets = secrets  # False: do not look for what only the engine's own machine has
+        self.checks = checks
+        self.where: dict[Steps, Node] = {}  # the node of each key and entry
+        self.named_routes: dict[str, Node] = {}
+        self.references: list[tuple[str, str, Node]] = []  # section, name, where it is named
+
+    def noun(self, noun: type, node: Node, steps: Steps, **given: object) -> Any:
+        """An instance of `noun` from keys and values, or MISSING. `given` fills the fields no file holds."""
+        if not isinstance(node, tree.Mapping):
+            wanted = "{" + ", ".join(row.key for row in rows(noun)[:4]) + (", …}" if len(rows(noun)) > 4 else "}")
+            return self.wrong(node, steps, wanted)
+        known = {row.key: row for row in rows(noun)}
+        values: dict[str, object] = dict(given)
+        whole = True
+        for key, value_node in node.pairs:
+            row = known.get(key.text)
+            if row is None:
+                self.unknown(key, steps, known)
+                whole = False
+                continue
+            at = (*steps, row.key)
+            self.where[at] = key
+            custom = CUSTOM.get((noun, row.field))
+            value = (custom or Reader.value)(self, row.declared, value_node, at, row.kind)
+            if isinstance(value, _Missing):
+                whole = False
+            elif row.field == "host":
+                values["host"], values["port"] = value
+            else:
+                values[row.field] = value
+        present = {key.text for key, _ in node.pairs}
+        for row in known.values():
+            if row.required and row.key not in present:
+                self.problems.error(self.where.get(steps, node), f"{name_of(steps)} has no `{row.key}`, {_needs(row)}")
+                whole = False
+        if not whole:
+            return MISSING
+        built = noun(**values)
+        check = self.checks.get(noun)
+        return built if check is None or check(self, built, steps) else MISSING
+
+    def value(self, declared: Any, node: Node, steps: Steps, kind: Kind | None = None) -> Any:
+        """The value a declared type makes of `node`, or MISSING."""
+        if type(node) is Node:
+            return MISSING
+        if typing.get_origin(declared) is Annotated:
+            declared, *marks = typing.get_args(declared)
+            kind = kind_among(marks) or kind
+        if typing.get_origin(declared) in (typing.Union, types.UnionType) and type(None) in typing.get_args(declared):
+            declared = next(arm for arm in typing.get_args(declared) if arm is not type(None))
+        origin, inner = typing.get_origin(declared), typing.get_args(declared)
+        if origin is tuple and inner[-1] is Ellipsis:
+            return self.sequence(inner[0], node, steps, kind)
+        if origin is collections.abc.Mapping:
+            return self.mapping(inner[0], inner[1], node, steps)
+        if origin is Literal:
+            kind = OneOf({word: word for word in inner})
+        elif declared is bool:
+            kind = FLAG
+        if kind is not None:
+            return self.scalar(kind, node, steps)
+        by_type = BY_TYPE.get(declared)
+        return self.noun(declared, node, steps) if by_type is None else by_type(self, node, steps)
+
+    def scalar(self, kind: Kind, node: Node, steps: Steps) -> Any:
+        """A single value of `kind`."""
+        if not isinstance(node, Scalar) or node.empty:
+            return self.wrong(node, steps, _wanted(kind))
+        try:
+            return kind.read(node.text)
+        except Misread as misread:
+            return self.wrong(node, steps, misread.wanted)
+
+    def sequence(self, declared: Any, node: Node, steps: Steps, kind: Kind | None) -> Any:
+        """A tuple, each item read as `declared`."""
+        if not isinstance(node, Sequence):
+            return self.wrong(node, steps, "a list")
+        items = []
+        for index, item in enumerate(node.items):
+            self.where[(*steps, index)] = item
+            items.append(self.value(declared, item, (*steps, index), kind))
+        return MISSING if any(isinstance(item, _Missing) for item in items) else tuple(items)
+
+    def mapping(self, declared_key: Any, declared: Any, node: Node, steps: Steps) -> Any:
+        """A dict, each key and value read as declared."""
+        if not isinstance(node, tree.Mapping):
+            return self.wrong(node, steps, "keys and values")
+        found = {}
+        for key, item in node.pairs:
+            self.where[(*steps, key.text)] = key
+            read_key = self.value(declared_key, key, (*steps, key.text))
+            read_item = self.value(declared, item, (*steps, key.text))
+            if read_key in found and not isinstance(read_key, _Missing):
+                self.problems.error(key, f"{quote(key.text)} stands here again in other words, expected once")
+            found[read_key] = read_item
+        return MISSING if MISSING in found or MISSING in found.values() else found
+
+    def wrong(self, node: Node, steps: Steps, wanted: str) -> _Missing:
+        """Tell that what stands at `steps` is not what was wanted."""
+        if type(node) is not Node:
+            self.problems.error(node, f"{label(steps)} is {describe(node)}, expected {wanted}")
+        return MISSING
+
+    def unknown(self, key: Scalar, steps: Steps, known: Iterable[str]) -> None:
+        """Tell that a key is not one."""
+        known = list(known)
+        close = nearest(key.text.removesuffix("_s"), known) or nearest(key.text, known)
+        if close is not None:
+            wanted = f"did you mean `{close}`?"
+        elif len(known) > 24:
+            wanted = "expected one that `smsroute check --defaults` prints"
+        else:
+            wanted = f"expected one of {', '.join(known)}"
+        self.problems.error(key, f"unknown key {quote(key.text)} in {name_of(steps)}, {wanted}")
+
+    def secret(self, node: Node, steps: Steps) -> Any:
+        """A password; nothing of it is ever repeated."""
+        said = describe(node) if not isinstance(node, Scalar) or node.empty else "bare text"
+        if not isinstance(node, tree.Mapping):
+            self.problems.error(node, f"`{steps[-1]}` is {said}, expected {SECRET_WANTED}")
+            return MISSING
+        if len(node.pairs) != 1 or node.pairs[0][0].text not in ("plain", "env", "file"):
+            self.problems.error(node, f"`{steps[-1]}` has other keys, expected {SECRET_WANTED}")
+            return MISSING
+        ((key, value),) = node.pairs
+        if not isinstance(value, Scalar) or value.empty:
+            said = describe(value) if type(value) is not Node else "nothing"
+            self.problems.error(value, f"`{key.text}` is {said}, expected {_SECRET_PARTS[key.text]}")
+            return MISSING
+        return self._secret_from(key.text, value, name_of(steps))
+
+    def _secret_from(self, source: str, node: Scalar, what: str) -> Any:
+        if source == "plain":
+            return self._secret(node.text.encode(), "plain", node, what)
+        if not self.secrets:
+            return Secret(b"", f"{source} {node.text}")
+        if source == "env":
+            text = self.environ.get(node.text)
+            if text is None:
+                wanted = f"expected it to hold {what}"
+                self.problems.error(node, f"environment variable {quote(node.text)} is not set, {wanted}")
+                return MISSING
+            return self._secret(text.encode("utf-8", "surrogateescape"), f"env {node.text}", node, what)
+        try:
+            with open(self.directory / node.text, "rb") as file:
+                octets = file.read(SECRET_OCTETS_MAX + 3)
+        except (OSError, ValueError) as fault:
+            self.problems.error(node, f"file {quote(node.text)}: {reason(fault)}, expected it to hold {what}")
+            return MISSING
+        return self._secret(octets.removesuffix(b"\n").removesuffix(b"\r"), f"file {node.text}", node, what)
+
+    def _secret(self, octets: bytes, origin: str, node: Node, what: str) -> Any:
+        if 1 <= len(octets) <= SECRET_OCTETS_MAX and all(0x20 < octet < 0x7F for octet in octets):
+            return Secret(octets, origin)
+        size = f"{len(octets)} octets" if len(octets) <= SECRET_OCTETS_MAX else f"more than {SECRET_OCTETS_MAX} octets"
+        wanted = f"expected 1..{SECRET_OCTETS_MAX} ASCII characters without spaces"
+        self.problems.error(node, f"{what} ({origin.partition(' ')[0]}) has {size} that do not fit, {wanted}")
+        return MISSING
+
+    def path(self, node: Node, steps: Steps) -> Any:
+        """A path, made whole from the config folder."""
+        if not isinstance(node, Scalar) or not node.text or "\0" in node.text:
+            return self.wrong(node, steps, "a path")
+        return Path(os.path.abspath(self.directory / node.text))
+
+    def tls(self, node: Node, steps: Steps) -> Any:
+        """TLS settings whose files can be read here."""
+        found = self.noun(Tls, node, steps)
+        if isinstance(found, _Missing) or not self.secrets:
+            return found
+        for key in ("certificate", "key", "ca"):
+            path = getattr(found, key)
+            if path is None:
+                continue
+            try:
+                with open(path, "rb") as file:
+                    file.read(1)
+            except OSError as fault:
+                at = self.where[(*steps, key)]
+                self.problems.error(at, f"file {quote(str(path))}: {reason(fault)}, expected a PEM file")
+                found = MISSING
+        return found
+
+    def named(self, noun: type, kind: Kind, node: Node, steps: Steps) -> Any:
+        """Nouns by name: carriers, esmes."""
+        if not isinstance(node, tree.Mapping):
+            return self.wrong(node, steps, f"a name for each {'carrier' if noun is Carrier else 'esme'}, and its keys")
+        found: dict[str, Any] = {}
+        for key, item in node.pairs:
+            at = (*steps, key.text)
+            self.where[at] = key
+            try:
+                kind.read(key.text)
+            except Misread as misread:
+                self.problems.error(key, f"{name_of(at)} is not a name, expected {misread.wanted}")
+            found[key.text] = self.noun(noun, item, at, name=key.text)
+        return MISSING if MISSING in found.values() else found
+
+    def route(self, node: Node, steps: Steps) -> Any:
+        """A route, with the place where it stands."""
+        return self.noun(Route, node, steps, line=node.line, path=os.path.basename(node.path))
+
+    def route_name(self, declared: Any, node: Node, steps: Steps) -> Any:
+        """A route's name, which no other has."""
+        name = self.value(declared, node, steps)
+        if not isinstance(name, _Missing):
+            first = self.named_routes.setdefault(name, node)
+            if first is not node:
+                place = f"{os.path.basename(first.path)}:{first.line}"
+                self.problems.error(node, f"a second route `{name}`, expected a name of its own (first on {place})")
+        return name
+
+    def reference(self, section: str, declared: Any, node: Node, steps: Steps) -> Any:
+        """A name that must stand in `section`; looked up once everything is read."""
+        name = self.value(declared, node, steps)
+        if not isinstance(name, _Missing):
+            self.references.append((section, name, node))
+        return name
+
+    def references_to(self, section: str, declared: Any, node: Node, steps: Steps) -> Any:
+        """A list of such names."""
+        names = self.value(declared, node, steps)
+        if not isinstance(names, _Missing):
+            assert isinstance(node, Sequence)
+            self.references.extend((section, name, item) for name, item in zip(names, node.items, strict=True))
+        return names
+
+    def in_doubt(self, node: Node, steps: Steps) -> Any:
+        """The policy for all four classes; `default` speaks for those not named. MISSING keeps the house's own."""
+        if not isinstance(node, tree.Mapping):
+            return self.wrong(node, steps, "{otp: …, alert: …, info: …, marketing: …, default: …}")
+        found: dict[object, Any] = {}
+        known = {**CLASS.words, "default": "default"}
+        for key, item in node.pairs:
+            if key.text not in known:
+                self.unknown(key, steps, known)
+                found[key.text] = MISSING
+                continue
+            found[known[key.text]] = self._policy(item, (*steps, key.text))
+        if MISSING in found.values():
+            return MISSING
+        return found
+
+    def _policy(self, node: Node, steps: Steps) -> Any:
+        if isinstance(node, Scalar) and node.text == "hold":
+            return InDoubt()
+        if not isinstance(node, tree.Mapping) or len(node.pairs) != 1:
+            return self.wrong(node, steps, IN_DOUBT_WANTED)
+        ((key, value),) = node.pairs
+        if key.text not in ("resend_after", "fail_after"):
+            self.unknown(key, steps, ("resend_after", "fail_after"))
+            return MISSING
+        after_s = self.scalar(RESEND_AFTER, value, (*steps, key.text))
+        if isinstance(after_s, _Missing):
+            return MISSING
+        return InDoubt("resend" if key.text == "resend_after" else "fail", after_s)
+
+
+def reason(fault: Exception) -> str:
+    """Why the system refused, in its own words."""
+    strerror = getattr(fault, "strerror", None)
+    return str(strerror or fault).lower()
+
+
+def _wanted(kind: Kind) -> str:
+    """What `kind` accepts, asked of the kind itself."""
+    try:
+        kind.read("\0")
+    except Misread as misread:
+        return misread.wanted
+    raise AssertionError(kind)
+
+
+def _needs(row: Row) -> str:
+    declared, kind = row.declared, row.kind
+    if typing.get_origin(declared) is Annotated:
+        declared = typing.get_args(declared)[0]
+    if declared is Secret:
+        return f"expected {SECRET_WANTED}"
+    if kind is None:
+        return "expected a list"
+    return f"expected {_wanted(kind)}"
+
+
+_SECRET_PARTS: Final = {"plain": "the password", "env": "the name of an environment variable", "file": "a path"}
+
+BY_TYPE: Final[dict[Any, Callable[[Reader, Node, Steps], Any]]] = {
+    Secret: Reader.secret,
+    Path: Reader.path,
+    Tls: Reader.tls,
+    Route: Reader.route,
+}
+
+# Fields that are more than their declared type says: (noun, field) -> how they are read.
+CUSTOM: Final[dict[tuple[type, str], Callable[[Reader, Any, Node, Steps, Any], Any]]] = {
+    (Config, "esmes"): lambda reader, _type, node, at, _kind: reader.named(Esme, ESME_NAME, node, at),
+    (Config, "carriers"): lambda reader, _type, node, at, _kind: reader.named(Carrier, CARRIER_NAME, node, at),
+    (Route, "name"): lambda reader, declared, node, at, _kind: reader.route_name(declared, node, at),
+    (Route, "esmes"): lambda reader, declared, node, at, _kind: reader.references_to("esmes", declared, node, at),
+    (Choice, "carrier"): lambda reader, declared, node, at, _kind: reader.reference("carriers", declared, node, at),
+    (Route, "in_doubt"): lambda reader, _type, node, at, _kind: reader.in_doubt(node, at),
+}
