@@ -1,0 +1,44 @@
+"""The PDUs of binding: what a bind request and its response carry, written and read.
+
+Rules:
+- A request is read strictly: a client that cannot bind properly is told so.
+- A response is read in any shape SMSCs send: no body, no system_id, no sc_interface_version (quirks S5).
+
+Section numbers are SMPP 3.4's. Walk: called by `session` only.
+"""
+
+from __future__ import annotations
+
+from smsroute.smpp.interpreter import decode
+from smsroute.smpp.names import ESME_ROK, RESPONSE, SC_INTERFACE_VERSION, VERSION_3_4
+from smsroute.smpp.received import BindRequest
+from smsroute.smpp.wire import PduError, build_tlv, pdu
+
+
+def read_bind_request(data: bytes) -> BindRequest:
+    """A bind_receiver, bind_transmitter or bind_transceiver (section 4.1). Raises PduError."""
+    decoded = decode(data)
+    return BindRequest(decoded.command_id, decoded.sequence_number, tlvs=decoded.tlvs, **decoded.fields)
+
+
+def build_bind_response(request: BindRequest, command_status: int, system_id: str, version: int) -> bytes:
+    """The response. No body on a refusal; a 3.3 client sees no TLV (section 4.1.2, quirks S26)."""
+    body = b""
+    if command_status == ESME_ROK:
+        body = system_id.encode("latin-1") + b"\0"
+        if version >= VERSION_3_4:
+            body += build_tlv(SC_INTERFACE_VERSION, bytes((version,)))
+    return pdu(request.command_id | RESPONSE, command_status, request.sequence_number, body)
+
+
+def read_bind_response(data: bytes) -> tuple[str, int | None]:
+    """system_id and sc_interface_version of an accepted bind, as far as they are there."""
+    try:
+        decoded = decode(data)
+    except PduError:
+        return "", None
+    system_id = decoded.fields.get("system_id", "")
+    for tag, value in decoded.tlvs:
+        if tag == SC_INTERFACE_VERSION and len(value) == 1:
+            return system_id, value[0]
+    return system_id, None

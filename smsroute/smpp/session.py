@@ -1,0 +1,498 @@
+"""One SMPP session, either end of it, without I/O: octets and times in, events and octets out.
+
+Rules:
+- Nothing that comes over the wire makes it raise; AssertionError means that our own code misused it.
+- It never waits and reads no clock: `next_deadline` says when it wants `tick`.
+- command_length is judged on its four octets, before the PDU is buffered; a lost frame is nacked, the session closes.
+- Liveness is any whole PDU from the peer, not the enquire_link_resp (quirks S1).
+- A request that timed out stays known: a late response still comes out, with its token (quirks S19).
+- Once `closing`, what still comes in is dropped; the owner flushes `data_to_send`, closes the stream and calls `lost`.
+
+Section numbers are SMPP 3.4's. Walk: `link` pumps it; `carriers/bind` (as ESME) and `esmes` (as SMSC) own one a link.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from smsroute.smpp.binding import build_bind_response, read_bind_request, read_bind_response
+from smsroute.smpp.interpreter import encode
+from smsroute.smpp.names import (
+    BINDS,
+    ENQUIRE_LINK,
+    ENQUIRE_LINK_RESP,
+    ESME_RALYBND,
+    ESME_RINVBNDSTS,
+    ESME_RINVCMDID,
+    ESME_RINVCMDLEN,
+    ESME_ROK,
+    ESME_RUNKNOWNERR,
+    GENERIC_NACK,
+    RESPONSE,
+    UNBIND,
+    UNBIND_RESP,
+    VERSION_3_4,
+    command_name,
+    interface_version,
+    status_name,
+)
+from smsroute.smpp.pdu import TABLES
+from smsroute.smpp.received import (
+    Bad,
+    BindRefused,
+    BindRequest,
+    Bound,
+    Closed,
+    InFlight,
+    Received,
+    Request,
+    Response,
+    SessionLimits,
+    TimedOut,
+    Unbound,
+)
+from smsroute.smpp.states import BOUND, BOUND_BY, SENDS, TAKES, TRANSITIONS, Role, SessionState, Step
+from smsroute.smpp.wire import HEADER, HEADER_OCTETS, Pdu, PduError, pdu
+
+__all__ = [
+    "SEQUENCE_MAX",
+    "Bad",
+    "BindRefused",
+    "BindRequest",
+    "Bound",
+    "Closed",
+    "InFlight",
+    "Received",
+    "Request",
+    "Response",
+    "Role",
+    "Session",
+    "SessionLimits",
+    "SessionState",
+    "TimedOut",
+    "Unbound",
+]
+
+SEQUENCE_MAX: Final = 0x7FFFFFFF  # section 3.2
+_NOTHING: Final[frozenset[int]] = frozenset()
+
+
+class Session:
+    """One session. `role` is the end we are; `now` is monotonic seconds everywhere."""
+
+    __slots__ = (
+        "_bind_command_id",
+        "_deferred_unbind",
+        "_enquire_at",
+        "_needed",
+        "_next",
+        "_out",
+        "_own",
+        "_partial",
+        "_state_deadline",
+        "_takes",
+        "_tombstones",
+        "_unheard",
+        "_unmatched",
+        "_wrapped",
+        "close_reason",
+        "closing",
+        "defer_unbind",
+        "ignored_responses",
+        "in_flight",
+        "limits",
+        "received_at",
+        "role",
+        "state",
+        "unmatched_nacks",
+        "version",
+    )
+
+    def __init__(
+        self, role: Role, limits: SessionLimits, now: float, first_sequence: int = 1, *, defer_unbind: bool = False
+    ) -> None:
+        """`defer_unbind`: the peer's unbind is answered when the owner calls `finish_unbind`, its answers first."""
+        assert 1 <= first_sequence <= SEQUENCE_MAX and limits.window >= 1
+        self.role = role
+        self.limits = limits
+        self.state = SessionState.OPEN
+        self.version = VERSION_3_4
+        self.closing = False
+        self.close_reason = ""
+        self.defer_unbind = defer_unbind
+        self.in_flight: dict[int, InFlight] = {}
+        self.received_at = now
+        self.ignored_responses = 0
+        self.unmatched_nacks = 0
+        self._takes = TAKES[role].get(self.state, _NOTHING)
+        self._next = first_sequence
+        self._wrapped = False
+        self._tombstones: dict[int, InFlight] = {}
+        self._own: dict[int, int] = {}  # sequence -> command_id of our bind, unbind and enquire_links
+        self._bind_command_id = 0
+        self._state_deadline = now + limits.bind_timeout_s if role is Role.SMSC else math.inf
+        self._deferred_unbind = -1
+        self._enquire_at = math.inf
+        self._unheard = 0  # enquire_links since the peer was last heard
+        self._unmatched = 0  # unmatched nacks in a row
+        self._out: list[bytes] = []
+        self._partial = bytearray()
+        self._needed = 0
+
+    # --- what is waiting ---
+
+    @property
+    def bound(self) -> bool:
+        """Whether messages may cross."""
+        return self.state in BOUND
+
+    @property
+    def room(self) -> int:
+        """Requests `send_requests` takes now: the window less what is unanswered (enquire_link never counts)."""
+        return self.limits.window - len(self.in_flight)
+
+    def oldest_sent_at(self) -> float | None:
+        """When the oldest unanswered request left."""
+        for flight in self.in_flight.values():
+            return flight.sent_at
+        return None
+
+    def data_to_send(self) -> bytes:
+        """The session's own answers and enquire_links since the last call, in order."""
+        if not self._out:
+            return b""
+        out = b"".join(self._out)
+        self._out.clear()
+        return out
+
+    # --- sending ---
+
+    def send_requests(self, command_id: int, bodies: Sequence[bytes], tokens: Sequence[object], now: float) -> bytes:
+        """One write, a request for each body; its token comes back with its response. Asserts state and room."""
+        assert command_id in SENDS[self.role].get(self.state, _NOTHING), f"{command_name(command_id)} in {self.state}"
+        assert len(bodies) == len(tokens) and len(bodies) <= self.room, f"{len(bodies)} requests, room {self.room}"
+        in_flight = self.in_flight
+        pack = HEADER.pack
+        out: list[bytes] = []
+        append = out.append
+        sequence = self._next
+        for body, token in zip(bodies, tokens, strict=True):
+            if sequence > SEQUENCE_MAX or self._wrapped:
+                sequence = self._free_sequence(sequence)
+            append(pack(HEADER_OCTETS + len(body), command_id, 0, sequence))
+            append(body)
+            in_flight[sequence] = InFlight(token, now, command_id)
+            sequence += 1
+        self._next = sequence
+        return b"".join(out)
+
+    def bind(
+        self,
+        command_id: int,
+        now: float,
+        *,
+        system_id: str,
+        password: str = "",
+        system_type: str = "",
+        version: int = VERSION_3_4,
+        addr_ton: int = 0,
+        addr_npi: int = 0,
+        address_range: str = "",
+    ) -> bytes:
+        """The bind request (section 4.1); `Bound`, `BindRefused` or `Closed` follows. Raises ValueError (bad field)."""
+        assert self.role is Role.ESME and command_id in BINDS
+        fields = {
+            "system_id": system_id,
+            "password": password,
+            "system_type": system_type,
+            "interface_version": version,
+            "addr_ton": addr_ton,
+            "addr_npi": addr_npi,
+            "address_range": address_range,
+        }
+        data = encode(command_id, fields, sequence_number=self._own_sequence(command_id))
+        self._bind_command_id = command_id
+        self._state_deadline = now + self.limits.bind_timeout_s
+        self.version = interface_version(version)
+        self._move(Step.BIND)
+        return data
+
+    def respond_bind(self, request: BindRequest, command_status: int, system_id: str, now: float) -> bytes:
+        """The answer to `request`. A refusal carries no body and closes the session (quirks S15)."""
+        assert self.role is Role.SMSC and self.state is SessionState.BINDING
+        data = build_bind_response(request, command_status, system_id, self.version)
+        if command_status == ESME_ROK:
+            self._bound(BOUND_BY[request.command_id], now)
+        else:
+            self.close(f"bind refused: {status_name(command_status)}")
+        return data
+
+    def unbind(self, now: float) -> bytes:
+        """Ask to unbind (section 4.2); `Unbound` or `Closed` follows. Send nothing after it."""
+        assert self.bound
+        self._await_unbind(now)
+        return pdu(UNBIND, 0, self._own_sequence(UNBIND))
+
+    def finish_unbind(self) -> None:
+        """Answer the peer's unbind that `defer_unbind` held back, and close."""
+        assert self._deferred_unbind >= 0
+        self._out.append(pdu(UNBIND_RESP, ESME_ROK, self._deferred_unbind))
+        self.close("unbound by the peer")
+
+    def close(self, reason: str) -> None:
+        """Be done: nothing more is read, the owner flushes and closes the stream. The first reason stays."""
+        if not self.closing:
+            self.closing = True
+            self.close_reason = reason
+            self._move(Step.CLOSE)
+            self._partial.clear()
+
+    def lost(self, reason: str) -> list[object]:
+        """The link is gone. The tokens still in flight, in sending order: in doubt, every one (quirks S20)."""
+        self.close(reason)
+        tokens = [flight.token for flight in self.in_flight.values()]
+        self.in_flight.clear()
+        self._tombstones.clear()
+        self._own.clear()
+        return tokens
+
+    # --- receiving ---
+
+    def receive_data(self, data: bytes | bytearray, now: float) -> list[Received]:
+        """What these octets say, in order. A part of a PDU waits for its rest, never more than `pdu_octets_max`."""
+        received: list[Received] = []
+        if self.closing:
+            return received
+        if self._partial:
+            self._partial += data
+            if len(self._partial) < self._needed:
+                return received
+            data = bytes(self._partial)
+            self._partial.clear()
+        elif type(data) is not bytes:
+            data = bytes(data)
+        append = received.append
+        unpack = HEADER.unpack_from
+        octets_max = self.limits.pdu_octets_max
+        in_flight = self.in_flight
+        takes = self._takes
+        at = 0
+        end = len(data)
+        while end - at >= HEADER_OCTETS:
+            length, command_id, command_status, sequence = unpack(data, at)
+            following = at + length
+            if not HEADER_OCTETS <= length <= octets_max or following > end:
+                break
+            flight = in_flight.get(sequence) if command_id & RESPONSE else None
+            if flight is not None and flight.command_id | RESPONSE == command_id:
+                del in_flight[sequence]
+                body = data[at + HEADER_OCTETS : following]
+                append(Response(flight.token, command_id, command_status, body, flight.sent_at, False))
+            elif command_id in takes:
+                append(Request(Pdu(command_id, command_status, sequence, data[at + HEADER_OCTETS : following])))
+            else:
+                unusual = self._odd_response if command_id & RESPONSE else self._other_request
+                unusual(data[at:following], now, received)
+                if self.state is SessionState.CLOSED:
+                    return received
+                takes = self._takes
+            at = following
+        if at:
+            self.received_at = now
+            self._unheard = 0
+        if received:
+            self._unmatched = 0
+        self._keep(data, at, received)
+        return received
+
+    def _keep(self, data: bytes, at: int, received: list[Received]) -> None:
+        """Hold the beginning of a PDU until the rest comes; judge its length first (quirks S21)."""
+        left = len(data) - at
+        if not left:
+            return
+        self._needed = 4
+        if left >= 4:
+            length = int.from_bytes(data[at : at + 4], "big")
+            if not HEADER_OCTETS <= length <= self.limits.pdu_octets_max:
+                error = PduError(f"command_length {length}", ESME_RINVCMDLEN, fatal=True)
+                self._out.append(error.answer())
+                received.append(Bad(error))
+                self._give_up(f"lost frame: {error.reason}", received)
+                return
+            self._needed = length
+        self._partial += data[at:]
+
+    def _odd_response(self, data: bytes, now: float, received: list[Received]) -> None:
+        """A response that is not simply the right answer to a request in flight."""
+        _, command_id, command_status, sequence = HEADER.unpack_from(data)
+        own = self._own.get(sequence)
+        if command_id not in TABLES:
+            self.ignored_responses += 1  # never nack a response (quirks S22)
+        elif own is not None:
+            del self._own[sequence]
+            self._unmatched = 0
+            self._answered_own(own, data, now, received)
+        elif (late := sequence not in self.in_flight) and sequence not in self._tombstones:
+            self._unmatched_response(command_id, received)
+        else:
+            flight = (self._tombstones if late else self.in_flight).pop(sequence)
+            if flight.command_id | RESPONSE != command_id:
+                command_status = command_status or ESME_RUNKNOWNERR
+            body = data[HEADER_OCTETS:]
+            received.append(Response(flight.token, command_id, command_status, body, flight.sent_at, late))
+
+    def _unmatched_response(self, command_id: int, received: list[Received]) -> None:
+        if command_id != GENERIC_NACK:
+            self.ignored_responses += 1
+            return
+        self.unmatched_nacks += 1
+        self._unmatched += 1
+        if self._unmatched > self.limits.nacks_max:
+            self._give_up(f"{self._unmatched} unmatched generic_nacks in a row", received)
+
+    def _answered_own(self, command_id: int, data: bytes, now: float, received: list[Received]) -> None:
+        """The answer to our bind, unbind or enquire_link, of whatever type."""
+        if command_id == UNBIND:
+            received.append(Unbound())
+            self.close("unbound")
+        elif command_id == self._bind_command_id and self.state is SessionState.BINDING:
+            _, answered, command_status, _ = HEADER.unpack_from(data)
+            if answered != command_id | RESPONSE:
+                command_status = command_status or ESME_RUNKNOWNERR
+            if command_status:
+                received.append(BindRefused(command_status))
+                self.close(f"bind refused: {status_name(command_status)}")
+                return
+            system_id, theirs = read_bind_response(data)
+            if theirs is not None:
+                self.version = min(self.version, interface_version(theirs))
+            self._bound(BOUND_BY[command_id], now)
+            received.append(Bound(system_id, self.version))
+
+    def _other_request(self, data: bytes, now: float, received: list[Received]) -> None:
+        """A request the owner is not asked about: the session's own, unknown, or at the wrong time."""
+        _, command_id, _, sequence = HEADER.unpack_from(data)
+        if command_id == ENQUIRE_LINK:
+            self._out.append(pdu(ENQUIRE_LINK_RESP, ESME_ROK, sequence))
+            self._unmatched = 0
+        elif command_id == UNBIND and (self.bound or self.state is SessionState.UNBINDING):
+            self._unbind_asked(sequence, now, received)
+        elif command_id in BINDS and self.role is Role.SMSC and self.state is SessionState.OPEN:
+            self._bind_asked(data, received)
+        else:
+            status = ESME_RINVBNDSTS
+            if command_id not in TABLES:
+                status = ESME_RINVCMDID
+            elif command_id in BINDS and self.role is Role.SMSC:
+                status = ESME_RALYBND
+            reason = f"{command_name(command_id)} in state {self.state.value}"
+            error = PduError(reason, status, command_id=command_id, sequence_number=sequence)
+            self._out.append(error.answer())
+            received.append(Bad(error))
+
+    def _unbind_asked(self, sequence: int, now: float, received: list[Received]) -> None:
+        received.append(Unbound())
+        self._await_unbind(now)
+        self._deferred_unbind = sequence
+        if not self.defer_unbind:
+            self.finish_unbind()
+
+    def _bind_asked(self, data: bytes, received: list[Received]) -> None:
+        try:
+            request = read_bind_request(data)
+        except PduError as error:
+            self._out.append(error.answer())
+            received.append(Bad(error))
+            return
+        self.version = interface_version(request.interface_version)
+        self._state_deadline = math.inf
+        self._move(Step.BIND)
+        received.append(request)
+
+    # --- time ---
+
+    def next_deadline(self) -> float:
+        """When `tick` has something to do, monotonic seconds; inf when never."""
+        if self.closing:
+            return math.inf
+        deadline = min(self._state_deadline, self._enquire_at)
+        for flight in self.in_flight.values():
+            return min(deadline, flight.sent_at + self.limits.response_timeout_s)
+        return deadline
+
+    def tick(self, now: float) -> list[Received]:
+        """What time brought: requests timed out, the peer given up; an enquire_link that is due is queued."""
+        received: list[Received] = []
+        if self.closing:
+            return received
+        self._time_out(now, received)
+        if now >= self._state_deadline and self._deferred_unbind >= 0:
+            self.finish_unbind()
+        elif now >= self._state_deadline:
+            waited_for = {SessionState.OPEN: "no bind", SessionState.BINDING: "no bind_resp"}
+            self._give_up(f"{waited_for.get(self.state, 'no unbind_resp')} in time", received)
+        elif now >= self._enquire_at:
+            if self._unheard >= self.limits.enquire_link_missed_max:
+                silent_s = now - self.received_at
+                self._give_up(f"silent for {silent_s:.0f} s, {self._unheard} enquire_links unanswered", received)
+            else:
+                self._unheard += 1
+                self._enquire_at = now + self.limits.enquire_link_s
+                self._out.append(pdu(ENQUIRE_LINK, 0, self._own_sequence(ENQUIRE_LINK)))
+        return received
+
+    def _time_out(self, now: float, received: list[Received]) -> None:
+        timeout_s = self.limits.response_timeout_s
+        overdue: list[int] = []
+        for sequence, flight in self.in_flight.items():
+            if flight.sent_at + timeout_s > now:
+                break
+            overdue.append(sequence)
+        for sequence in overdue:
+            flight = self.in_flight.pop(sequence)
+            self._tombstones[sequence] = flight
+            received.append(TimedOut(flight.token, flight.sent_at))
+        while len(self._tombstones) > self.limits.tombstones_max:
+            del self._tombstones[next(iter(self._tombstones))]
+
+    # --- helpers ---
+
+    def _move(self, step: Step) -> None:
+        steps = TRANSITIONS[self.state]
+        assert step in steps, f"{step.value} in state {self.state.value}"
+        self.state = steps[step]
+        self._takes = TAKES[self.role].get(self.state, _NOTHING)
+
+    def _bound(self, step: Step, now: float) -> None:
+        self._move(step)
+        self._state_deadline = math.inf
+        if self.limits.enquire_link_s > 0:
+            self._enquire_at = now + self.limits.enquire_link_s
+
+    def _await_unbind(self, now: float) -> None:
+        self._move(Step.UNBIND)
+        self._state_deadline = now + self.limits.unbind_timeout_s
+        self._enquire_at = math.inf
+
+    def _give_up(self, reason: str, received: list[Received]) -> None:
+        self.close(reason)
+        received.append(Closed(reason))
+
+    def _own_sequence(self, command_id: int) -> int:
+        """A sequence number for a request of the session's own."""
+        sequence = self._free_sequence(self._next)
+        self._next = sequence + 1
+        self._own[sequence] = command_id
+        return sequence
+
+    def _free_sequence(self, sequence: int) -> int:
+        """The first number from `sequence` on, round the corner, that nobody waits for (quirks S16)."""
+        while True:
+            if sequence > SEQUENCE_MAX:
+                sequence = 1
+                self._wrapped = True
+            if sequence not in self.in_flight and sequence not in self._tombstones and sequence not in self._own:
+                return sequence
+            sequence += 1
