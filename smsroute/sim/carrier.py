@@ -1,0 +1,602 @@
+"""A simulated carrier: an SMSC with a temperament, and the truth about what its handsets got.
+
+Rules:
+- Batches: one read gives a list of submits, one answer list, one write. Waiting is done by the coarse wheel; no task
+  and no timer per message.
+- The truth is counted where a real SMSC would take a message: at its acceptance, whatever becomes of the response.
+- A receipt follows its response unless the temperament sends it early; it goes to the bind that submitted, another one,
+  or whichever bind of the account comes up next. Unanswered receipts are sent again, as real carriers do.
+- All I/O through ports: real TCP and the simulated world run the same file.
+
+Walk: `SimCarrier.run` accepts streams; `_received` sorts a batch; `_submits` judges it; `_answer` writes responses;
+`_deliver` queues receipts; `_flush` writes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
+
+import trio
+
+from smsroute.ports import Clock, Listener, Ports
+from smsroute.sim.link import SimLink
+from smsroute.sim.temperament import RECEIPT_ID, RESPONSE_ID, Delay, Mode, Temperament, habit
+from smsroute.sim.wheel import STEP_S, Wheel
+from smsroute.sim.wire import Receipts, Submit, address, mobile_originated, read_submit, wants_receipt
+from smsroute.smpp import codec, names
+from smsroute.smpp.session import (
+    BindRequest,
+    Received,
+    Request,
+    Response,
+    Role,
+    Session,
+    SessionLimits,
+    TimedOut,
+)
+
+HANDSETS_MAX: Final = 1_000_000
+WAITING_MAX: Final = 1_000_000
+RECEIPT_RETRY_S: Final = 5.0
+RECEIPT_WINDOW: Final = 500
+RESPONSE_TIMEOUT_S: Final = 30.0
+BIND_TIMEOUT_S: Final = 30.0
+TLVS_FROM_VERSION: Final = 0x34
+RETRIED: Final = frozenset({0x08, 0x14, 0x45, 0x58, 0x67, 0xFE, 0xFF})
+"""deliver_sm_resp statuses after which a carrier sends the receipt again (quirks S39); others end it."""
+
+COUNTED: Final = (
+    "binds_accepted",
+    "binds_refused",
+    "submits",
+    "taken",
+    "unreadable",
+    "other_requests",
+    "submits_s_max",
+    "unanswered_max",
+    "receipts_sent",
+    "receipts_answered",
+    "receipts_refused",
+    "receipts_given_up",
+    "receipts_unanswered",
+    "receipts_lost",
+    "receipts_doubled",
+    "receipts_early",
+    "receipts_elsewhere",
+    "handsets_uncounted",
+)
+"""Keys of `SimCarrier.counts`."""
+
+Row = tuple[int, int, str]
+"""command_status, sequence_number, message_id of one response."""
+Judged = tuple[Row, Submit | None]
+T = TypeVar("T")
+
+Seen = Callable[[str, float, Submit, int], None]
+"""What is told of each submit: (bind name, monotonic seconds, the submit, command_status it gets)."""
+
+
+class Account:
+    """One system_id: its binds, and the receipts none of them could take yet."""
+
+    def __init__(self, system_id: str) -> None:
+        self.system_id = system_id
+        self.links: list[CarrierLink] = []
+        self.waiting: deque[bytes] = deque(maxlen=WAITING_MAX)
+
+    def receivers(self) -> list[CarrierLink]:
+        return [link for link in self.links if link.receiver and link.up]
+
+
+class CarrierLink(SimLink):
+    """One bind an engine holds with us."""
+
+    name = ""
+    account: Account | None = None
+    receiver = False
+    tlvs = True
+    unanswered = 0
+
+    def start(self) -> None:
+        self.rows: list[Row] = []
+        self.early: deque[bytes] = deque()
+        self.waiting: deque[bytes] = deque(maxlen=WAITING_MAX)
+
+
+class SimCarrier:
+    """One operator's SMSC."""
+
+    def __init__(
+        self,
+        name: str = "carrier",
+        *,
+        temperament: Temperament | None = None,
+        mode: Mode = Mode.KIND,
+        system_id: str | None = None,
+        password: str | None = None,
+        keep_truth: bool = True,
+        receipt_window: int = RECEIPT_WINDOW,
+        first_sequence: int = 1,
+        seen: Seen | None = None,
+    ) -> None:
+        """`system_id` and `password` of None take anybody. `keep_truth` counts handset deliveries (costs memory)."""
+        self.name = name
+        self.port = 0
+        self.handsets: dict[tuple[str, bytes], int] = {}
+        """(destination_addr, short_message) -> how often that handset got it."""
+        self.counts: Counter[str] = Counter()
+        self._temperament = temperament or Temperament()
+        self._mode = mode
+        self._system_id = system_id
+        self._password = password
+        self._keep_truth = keep_truth
+        self._first_sequence = first_sequence
+        self._seen = seen
+        self._limits = SessionLimits(
+            window=receipt_window,
+            response_timeout_s=RESPONSE_TIMEOUT_S,
+            bind_timeout_s=BIND_TIMEOUT_S,
+            enquire_link_s=0.0,
+        )
+        self._accounts: dict[str, Account] = {}
+        self._links: dict[CarrierLink, None] = {}
+        self._dirty: dict[CarrierLink, None] = {}
+        self._links_made = 0
+        self._changed = trio.Event()
+        self._door = trio.CancelScope()
+        self._statuses: Counter[int] = Counter()
+        self._receipts_due = 0
+        self._second = self._second_submits = 0
+        self._running = False
+        self._work_out()
+
+    # What a person or a test may turn while it runs
+
+    @property
+    def mode(self) -> Mode:
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        self._mode = mode
+        self._work_out()
+
+    @property
+    def temperament(self) -> Temperament:
+        return self._temperament
+
+    @temperament.setter
+    def temperament(self, temperament: Temperament) -> None:
+        self._temperament = temperament
+        self._work_out()
+
+    def drop_links(self) -> None:
+        """Cut every TCP connection, without a word."""
+        for link in list(self._links):
+            link.cut("dropped")
+
+    def unbind_links(self) -> None:
+        """Say unbind on every bind, as a carrier does for its night's maintenance."""
+        now = self._clock.monotonic()
+        for link in self._links:
+            if link.session.bound:
+                link.send(link.session.unbind(now))
+                link.watch(now)
+
+    def mobile_originated(self, source_addr: str, destination_addr: str, text: bytes) -> bool:
+        """A handset writes to a customer: a deliver_sm on any bind that receives. False when there is none."""
+        for account in self._accounts.values():
+            for link in account.receivers():
+                link.waiting.append(mobile_originated(source_addr, destination_addr, text))
+                self._flush(link)
+                return True
+        return False
+
+    def stats(self) -> dict[str, Any]:
+        """Counters and gauges for people and JSON."""
+        return {
+            "carrier": self.name,
+            "mode": self._mode.value,
+            "binds": sum(1 for link in self._links if link.account is not None),
+            **{key: self.counts[key] for key in COUNTED},
+            "statuses": {names.status_name(code): n for code, n in sorted(self._statuses.items())},
+            "receipts_waiting": self.receipts_waiting,
+            "handsets": len(self.handsets),
+            "handset_duplicates": sum(n - 1 for n in self.handsets.values()) if self.handsets else 0,
+        }
+
+    @property
+    def receipts_waiting(self) -> int:
+        """Receipts not yet answered: waiting for their time, for a bind, for room, or for their response."""
+        queued = sum(len(account.waiting) for account in self._accounts.values())
+        queued += sum(len(link.waiting) + len(link.early) + len(link.session.in_flight) for link in self._links)
+        return queued + self._receipts_due
+
+    # The life of it
+
+    async def run(
+        self,
+        ports: Ports,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Listen and serve until cancelled; `started` gives the port. Raises OSError when the port is taken."""
+        self._clock: Clock = ports.clock
+        self._rng = ports.entropy.rng(f"sim.carrier.{self.name}")
+        self._next_number = self._rng.randrange(0x10000000, 0x7FFFFFFF)
+        self._wheel = Wheel(ports.clock, self._flush_dirty)
+        self._running = True
+        self._work_out()
+        self.port = port
+        opened = False
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._wheel.run)
+            while True:
+                if self._mode is not Mode.CLOSED or not opened:
+                    listener = await ports.network.listen(host, self.port)
+                    self.port = listener.port
+                    if not opened:
+                        task_status.started(self.port)
+                    opened = True
+                    await self._keep_open(listener)
+                while self._mode is Mode.CLOSED:
+                    await self._changed.wait()
+                    self._changed = trio.Event()
+
+    async def _keep_open(self, listener: Listener) -> None:
+        with trio.CancelScope() as self._door:
+            if self._mode is Mode.CLOSED:
+                self._door.cancel()
+            await listener.serve(self._serve)
+        await listener.aclose()
+
+    def _work_out(self) -> None:
+        """Read temperament and mode again."""
+        temperament = self._temperament
+        self._habit = habit(temperament, self._mode)
+        self._fateful = any(
+            (
+                temperament.receipts_lost,
+                temperament.receipts_doubled,
+                temperament.receipts_early,
+                temperament.receipts_elsewhere,
+            )
+        )
+        self._response_id = RESPONSE_ID[temperament.ids]
+        self._receipt_id = RECEIPT_ID[temperament.ids]
+        self._receipts = Receipts(temperament.receipt_tlvs)
+        self._credit = temperament.throttle_above_s
+        self._changed.set()
+        if not self._running:
+            return
+        self._since = self._credit_at = self._clock.monotonic()
+        for link in self._links:
+            link.mute = not self._habit.answers
+            self._dirty[link] = None
+        self._flush_dirty()
+        if self._mode is Mode.CLOSED:
+            self._door.cancel()
+
+    async def _serve(self, stream: trio.abc.Stream, peer: str) -> None:
+        now = self._clock.monotonic()
+        session = Session(Role.SMSC, self._limits, now, first_sequence=self._first_sequence)
+        link = CarrierLink(stream, session, self._clock, self._wheel)
+        link.start()
+        self._links_made += 1
+        link.name = f"{self.name}-{self._links_made}"
+        link.mute = not self._habit.answers
+        self._links[link] = None
+        try:
+            await link.run(self._received)
+        finally:
+            self._gone(link)
+
+    def _gone(self, link: CarrierLink) -> None:
+        """A link died: what it had in flight and in hand goes back to the account, oldest first."""
+        self._links.pop(link, None)
+        self._dirty.pop(link, None)
+        unanswered: list[bytes] = link.session.lost(link.reason)  # type: ignore[assignment]  # as `_requests` gave them
+        account = link.account
+        if account is None:
+            return
+        account.links.remove(link)
+        account.waiting.extendleft(reversed([*unanswered, *link.early, *link.waiting]))
+        for other in account.receivers():
+            self._flush(other)
+
+    # A batch from one link
+
+    def _received(self, link: CarrierLink, received: list[Received], now: float) -> None:
+        submits: list[Request] = []
+        for item in received:
+            kind = type(item)
+            if kind is Request:
+                assert isinstance(item, Request)
+                if item.pdu.command_id == names.SUBMIT_SM:
+                    submits.append(item)
+                else:
+                    self._other(link, item)
+            elif kind is Response:
+                assert isinstance(item, Response)
+                self._answered(link, item, now)
+            elif kind is BindRequest:
+                assert isinstance(item, BindRequest)
+                self._bind(link, item, now)
+            elif kind is TimedOut:
+                assert isinstance(item, TimedOut)
+                self.counts["receipts_unanswered"] += 1
+                link.waiting.append(item.token)  # type: ignore[arg-type]  # the body, as `_requests` gave it
+        if submits:
+            self._submits(link, submits, now)
+        self._dirty[link] = None
+        self._flush_dirty()
+
+    def _bind(self, link: CarrierLink, request: BindRequest, now: float) -> None:
+        status = names.ESME_ROK
+        account = self._accounts.get(request.system_id)
+        if self._system_id is not None and request.system_id != self._system_id:
+            status = names.ESME_RINVSYSID
+        elif self._password is not None and request.password != self._password:
+            status = names.ESME_RINVPASWD
+        elif account is not None and 0 < self._temperament.binds_max <= len(account.links):
+            status = names.ESME_RALYBND
+        self.counts["binds_refused" if status else "binds_accepted"] += 1
+        link.send(link.session.respond_bind(request, status, self.name, now))
+        if status:
+            return
+        if account is None:
+            account = self._accounts[request.system_id] = Account(request.system_id)
+        account.links.append(link)
+        link.account = account
+        link.receiver = request.command_id != names.BIND_TRANSMITTER
+        link.tlvs = request.interface_version >= TLVS_FROM_VERSION
+
+    def _other(self, link: CarrierLink, request: Request) -> None:
+        """A request this carrier does not do: the answer a plain SMSC gives (SMPP 3.4 section 5.1.3)."""
+        pdu = request.pdu
+        self.counts["other_requests"] += 1
+        if pdu.command_id == names.QUERY_SM:
+            link.send(codec.pdu(names.QUERY_SM_RESP, names.ESME_RQUERYFAIL, pdu.sequence_number))
+        else:
+            link.send(codec.pdu(names.GENERIC_NACK, names.ESME_RINVCMDID, pdu.sequence_number))
+
+    def _answered(self, link: CarrierLink, response: Response, now: float) -> None:
+        if response.late:
+            return
+        if response.command_status == names.ESME_ROK:
+            self.counts["receipts_answered"] += 1
+        elif response.command_status in RETRIED:
+            self.counts["receipts_refused"] += 1
+            self._receipts_due += 1
+            self._wheel.add(now + RECEIPT_RETRY_S, self._again, (link, response.token))
+        else:
+            self.counts["receipts_given_up"] += 1
+
+    def _again(self, what: tuple[CarrierLink, bytes]) -> None:
+        link, body = what
+        self._receipts_due -= 1
+        self._queue(link, [body])
+
+    # Submits: judged, answered, receipted
+
+    def _submits(self, link: CarrierLink, requests: list[Request], now: float) -> None:
+        habit, counts = self._habit, self.counts
+        counts["submits"] += len(requests)
+        self._top("unanswered_max", link.unanswered + len(requests))
+        self._count_rate(len(requests), now)
+        good: list[Judged] = []
+        taken: list[Submit] = []
+        refused: list[Judged] = []
+        for request in requests:
+            pdu = request.pdu
+            try:
+                submit = read_submit(pdu.body)
+            except (ValueError, IndexError):
+                counts["unreadable"] += 1
+                refused.append(((names.ESME_RINVCMDLEN, pdu.sequence_number, ""), None))
+                continue
+            status = self._verdict(link, now)
+            if self._seen is not None:
+                self._seen(link.name, now, submit, status)
+            if status:
+                self._statuses[status] += 1
+                refused.append(((status, pdu.sequence_number, ""), None))
+            else:
+                self._next_number = number = self._next_number + 1
+                submit.number = number
+                taken.append(submit)
+                good.append(((names.ESME_ROK, pdu.sequence_number, self._response_id(number)), submit))
+        if habit.takes and taken:
+            self._take(taken)
+        if not habit.answers:
+            return
+        link.unanswered += len(requests)
+        if refused and habit.instant_errors:
+            self._answer((link, [row for row, _ in refused], []))
+        elif refused:
+            self._answer_later(link, refused, now)
+        if good:
+            self._answer_later(link, good, now)
+
+    def _verdict(self, link: CarrierLink, now: float) -> int:
+        """command_status of one submit, before anything else is known of it."""
+        statuses = self._habit.statuses
+        if statuses:
+            status = statuses[int(self._rng.random() * len(statuses))]
+            if status:
+                return status
+        temperament = self._temperament
+        if temperament.throttle_above_s:
+            if self._credit < 1.0:
+                return names.ESME_RTHROTTLED
+            self._credit -= 1.0
+        if temperament.window and link.unanswered >= temperament.window:
+            return names.ESME_RTHROTTLED
+        return names.ESME_ROK
+
+    def _count_rate(self, submits: int, now: float) -> None:
+        """The busiest whole second, and what throttle_above_s still allows (a bucket of one second's worth)."""
+        if int(now) != self._second:
+            self._second, self._second_submits = int(now), 0
+        self._second_submits += submits
+        self._top("submits_s_max", self._second_submits)
+        above = self._temperament.throttle_above_s
+        if above:
+            self._credit = min(above, self._credit + above * (now - self._credit_at))
+            self._credit_at = now
+
+    def _top(self, key: str, value: int) -> None:
+        self.counts[key] = max(self.counts[key], value)
+
+    def _take(self, submits: list[Submit]) -> None:
+        """These are on their way to their handsets; nothing that happens later takes them back."""
+        outcomes, rng = self._habit.outcomes, self._rng
+        if len(outcomes) == 1:
+            for submit in submits:
+                submit.word = outcomes[0]
+        else:
+            for submit in submits:
+                submit.word = outcomes[int(rng.random() * len(outcomes))]
+        self.counts["taken"] += len(submits)
+        if not self._keep_truth:
+            return
+        handsets = self.handsets
+        for submit in submits:
+            if submit.word != "DELIVRD":
+                continue
+            key = (address(submit.destination), submit.text)
+            if key in handsets:
+                handsets[key] += 1
+            elif len(handsets) < HANDSETS_MAX:
+                handsets[key] = 1
+            else:
+                self.counts["handsets_uncounted"] += 1
+
+    def _answer_later(self, link: CarrierLink, judged: list[Judged], now: float) -> None:
+        """Answer after the response delay, in groups that share a wheel step."""
+        for wait, items in self._spread(self._habit.response_delay, judged):
+            rows = [row for row, _ in items]
+            submits = [submit for _, submit in items if submit is not None and wants_receipt(submit)]
+            if not self._habit.receipts:
+                submits = []
+            elif self._fateful:
+                submits = self._early(link, submits)
+            self._receipts_due += len(submits)
+            if wait:
+                self._wheel.add(now + wait, self._answer, (link, rows, submits))
+            else:
+                self._answer((link, rows, submits))
+
+    def _spread(self, delay: Delay, items: list[T]) -> Iterable[tuple[float, list[T]]]:
+        """`items` in groups by how long each is to wait (seconds)."""
+        age_s = self._clock.monotonic() - self._since
+        if len(delay.table) == 1:
+            return ((delay.draw(self._rng, age_s), items),)
+        groups: dict[int, list[T]] = {}
+        for item in items:
+            groups.setdefault(int(delay.draw(self._rng, age_s) / STEP_S), []).append(item)
+        return ((step * STEP_S, group) for step, group in groups.items())
+
+    def _answer(self, what: tuple[CarrierLink, list[Row], list[Submit]]) -> None:
+        link, rows, submits = what
+        link.unanswered -= len(rows)
+        link.rows += rows
+        self._dirty[link] = None
+        if not submits:
+            return
+        for wait, group in self._spread(self._temperament.receipt_delay, submits):
+            if wait:
+                self._wheel.add(self._clock.monotonic() + wait, self._deliver, (link, group))
+            else:
+                self._deliver((link, group))
+
+    # Receipts
+
+    def _early(self, link: CarrierLink, submits: list[Submit]) -> list[Submit]:
+        """Send the receipts that overtake their response; the others."""
+        share = self._temperament.receipts_early
+        if not share or not link.receiver:
+            return submits
+        rest = []
+        for submit in submits:
+            if self._rng.random() < share:
+                self.counts["receipts_early"] += 1
+                link.early.append(self._body(submit, link.tlvs))
+            else:
+                rest.append(submit)
+        return rest
+
+    def _deliver(self, what: tuple[CarrierLink, list[Submit]]) -> None:
+        """The time of these receipts has come."""
+        link, submits = what
+        self._receipts_due -= len(submits)
+        if not self._fateful:
+            self._queue(link, [self._body(submit, link.tlvs) for submit in submits])
+            return
+        temperament, rng = self._temperament, self._rng
+        for submit in submits:
+            if rng.random() < temperament.receipts_lost:
+                self.counts["receipts_lost"] += 1
+                continue
+            bodies = [self._body(submit, link.tlvs)]
+            if rng.random() < temperament.receipts_doubled:
+                self.counts["receipts_doubled"] += 1
+                bodies *= 2
+            self._queue(link, bodies, elsewhere=rng.random() < temperament.receipts_elsewhere)
+
+    def _body(self, submit: Submit, tlvs: bool) -> bytes:
+        return self._receipts.body(submit, self._receipt_id(submit.number), self._clock.wall(), tlvs)
+
+    def _queue(self, link: CarrierLink, bodies: list[bytes], elsewhere: bool = False) -> None:
+        """Put receipts on the bind they belong to: their own, another of the account, or the account's own queue."""
+        account = link.account
+        assert account is not None
+        if elsewhere or not (link.up and link.receiver):
+            others = [other for other in account.receivers() if other is not link]
+            if others:
+                self.counts["receipts_elsewhere"] += len(bodies)
+                link = self._rng.choice(others)
+        if link.up and link.receiver:
+            link.waiting.extend(bodies)
+            self._dirty[link] = None
+        else:
+            account.waiting.extend(bodies)
+
+    # Out
+
+    def _flush_dirty(self) -> None:
+        links, self._dirty = self._dirty, {}
+        for link in links:
+            self._flush(link)
+
+    def _flush(self, link: CarrierLink) -> None:
+        """One write of everything this link has to say: early receipts, responses, receipts."""
+        if not self._habit.answers or not link.up:
+            return
+        now = self._clock.monotonic()
+        out = []
+        if link.early:
+            out.append(self._requests(link, link.early, now))
+        if link.rows:
+            out.append(codec.build_responses(names.SUBMIT_SM_RESP, link.rows))
+            link.rows = []
+        if link.waiting:
+            out.append(self._requests(link, link.waiting, now))
+        if link.receiver and link.account is not None and link.account.waiting:
+            out.append(self._requests(link, link.account.waiting, now))
+        if out:
+            link.send(b"".join(out))
+            link.watch(now)
+
+    def _requests(self, link: CarrierLink, queue: deque[bytes], now: float) -> bytes:
+        """As many deliver_sm of `queue` as the window has room for."""
+        count = min(len(queue), link.session.room) if link.session.bound else 0
+        if count <= 0:
+            return b""
+        bodies = [queue.popleft() for _ in range(count)]
+        self.counts["receipts_sent"] += count
+        return link.session.send_requests(names.DELIVER_SM, bodies, bodies, now)

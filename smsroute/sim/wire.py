@@ -1,0 +1,123 @@
+"""The few octets of submit_sm and deliver_sm that simulated peers look at, read and written by offset.
+
+Rules:
+- A second, narrower reading of the wire than `smpp.codec`, on purpose: it is quick, and a misreading shared by the
+  engine and its simulated peers would stay unseen.
+- A body that is cut short raises ValueError (or IndexError), nothing else.
+
+Walk: `SimCarrier` uses `read_submit` and `Receipts`; `SimEsme` uses `read_receipt`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import msgspec
+
+from smsroute.sim.temperament import MESSAGE_STATES
+
+DELIVERY_RECEIPT: Final = 0x04
+TEXT_IN_RECEIPT: Final = 20
+MESSAGE_PAYLOAD: Final = b"\x04\x24"
+
+
+class Submit(msgspec.Struct, gc=False):
+    """What a simulated carrier keeps of one submit_sm until its receipt has left."""
+
+    source: bytes  # source_addr_ton, source_addr_npi, source_addr and its NUL
+    destination: bytes  # the same of the destination
+    registered_delivery: int
+    text: bytes
+    number: int = 0  # what its message ids are made from
+    word: str = ""  # what becomes of it, as the receipt will say
+
+
+def read_submit(body: bytes) -> Submit:
+    """The parts of a submit_sm body (SMPP 3.4 section 4.4.1) a carrier acts on. Raises ValueError or IndexError."""
+    source_at = body.index(0) + 1
+    destination_at = body.index(0, source_at + 2) + 1
+    fixed_at = body.index(0, destination_at + 2) + 1
+    flags_at = body.index(0, body.index(0, fixed_at + 3) + 1) + 1
+    length = body[flags_at + 4]
+    text_at = flags_at + 5
+    text = body[text_at : text_at + length]
+    if len(text) != length:
+        raise ValueError("short_message is cut short")
+    if not length and body[text_at : text_at + 2] == MESSAGE_PAYLOAD:
+        text = body[text_at + 4 : text_at + 4 + int.from_bytes(body[text_at + 2 : text_at + 4], "big")]
+    return Submit(body[source_at:destination_at], body[destination_at:fixed_at], body[flags_at] & 3, text)
+
+
+def wants_receipt(submit: Submit) -> bool:
+    """registered_delivery bits 1..0: 0 never, 1 always, 2 on failure, 3 on success (SMPP 3.4 section 5.2.17, 5.0)."""
+    wanted = submit.registered_delivery
+    return wanted == 1 or (wanted == 2 and submit.word != "DELIVRD") or (wanted == 3 and submit.word == "DELIVRD")
+
+
+def address(field: bytes) -> str:
+    """The digits of an address field as `Submit` keeps it."""
+    return field[2:-1].decode("latin-1")
+
+
+class Receipts:
+    """Delivery receipts as Appendix B writes them, for one carrier. Dates are UTC minutes, made once a minute."""
+
+    def __init__(self, tlvs: bool) -> None:
+        self._tlvs = tlvs
+        self._minute = -1
+        self._date = b""
+
+    def date(self, wall: float) -> bytes:
+        """YYMMDDhhmm of `wall` (Unix seconds)."""
+        minute = int(wall // 60)
+        if minute != self._minute:
+            self._minute = minute
+            self._date = time.strftime("%y%m%d%H%M", time.gmtime(wall)).encode("ascii")
+        return self._date
+
+    def body(self, submit: Submit, message_id: str, wall: float, tlvs: bool) -> bytes:
+        """A deliver_sm body about `submit` (SMPP 3.4 section 4.6.1, Appendix B); TLVs only where asked and taken."""
+        word = submit.word
+        identity = message_id.encode("ascii")
+        date = self.date(wall)
+        delivered = word == "DELIVRD"
+        text = b"id:%b sub:001 dlvrd:%b submit date:%b done date:%b stat:%b err:%b text:%b" % (
+            identity,
+            b"001" if delivered else b"000",
+            date,
+            date,
+            word.encode("ascii"),
+            b"000" if delivered else b"001",
+            submit.text[:TEXT_IN_RECEIPT].replace(b"\0", b" "),
+        )
+        tail = b""
+        if tlvs and self._tlvs:
+            tail = b"\x00\x1e%b%b\0\x04\x27\0\x01%c" % (
+                (len(identity) + 1).to_bytes(2, "big"),
+                identity,
+                MESSAGE_STATES[word],
+            )
+        return b"\0%b%b\x04\0\0\0\0\0\0\0\0%c%b%b" % (submit.destination, submit.source, len(text), text, tail)
+
+
+def mobile_originated(source: str, destination: str, text: bytes) -> bytes:
+    """A deliver_sm body from a handset. `text` of up to 254 octets."""
+    addresses = b"\x01\x01%b\0\x01\x01%b\0" % (source.encode("ascii"), destination.encode("ascii"))
+    return b"\0%b\0\0\0\0\0\0\0\0\0%c%b" % (addresses, len(text), text)
+
+
+def read_receipt(body: bytes) -> tuple[str, str] | None:
+    """message_id and final word of a deliver_sm body when it is a delivery receipt, else None (a handset wrote it).
+
+    Raises ValueError or IndexError when it is cut short, or a receipt without id or stat.
+    """
+    source_at = body.index(0) + 1
+    destination_at = body.index(0, source_at + 2) + 1
+    fixed_at = body.index(0, destination_at + 2) + 1
+    if body[fixed_at] & 0x3C != DELIVERY_RECEIPT:
+        return None
+    id_at = body.index(b"id:", fixed_at) + 3
+    id_end = body.index(b" ", id_at)
+    word_at = body.index(b"stat:", id_end) + 5
+    return body[id_at:id_end].decode("ascii"), body[word_at : word_at + 7].decode("ascii").rstrip()
