@@ -111,10 +111,11 @@ def _once(reader: Reader, names: list[tuple[str, Steps]], of: str) -> bool:
 
 def _config(reader: Reader, config: Config, steps: Steps) -> bool:
     at = reader.where.get((*steps, "listen"))
-    doors = [
-        (f"{door.host}:{door.port}", ("listen", i, "address")) for i, door in enumerate(config.listen) if door.port
-    ]
-    well = _once(reader, doors, "`listen`") if at is not None else True
+    doors: list[tuple[str, Steps]] = []
+    for index, door in enumerate(config.listen):
+        if door.port and at is not None:
+            doors.append((f"{door.host}:{door.port}", (*steps, "listen", index, "address")))
+    well = _once(reader, doors, "`listen`")
     if not config.listen and at is not None:
         reader.problems.error(at, "`listen` is an empty list, expected at least one address")
         well = False

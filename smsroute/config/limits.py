@@ -67,6 +67,8 @@ class Limits:
     esme_response_timeout_s:    float = seconds(30, 0.1, 600, "deliver_sm unanswered: goes again elsewhere")
     enquire_link_missed_max:    int   = count(2, 1, 100, "unanswered in a row: the peer is dead")
     unbind_timeout_s:           float = seconds(5, 0.1, 60, "many peers never answer unbind")
+    first_sequence:             int   = count(1, 1, 0x7FFFFFFF, "of each session; tests start near the wrap")
+    reconnect_refused_s:        float = seconds(900, 1, 86400, "wrong password or system_id: only a person mends it")
     connect_timeout_s:          float = seconds(10, 0.1, 600, "TCP and TLS towards a carrier")
     nacks_max:                  int   = count(10, 1, 10_000, "faulty PDUs in a row: the peer is hopeless")
     tombstones_max:             int   = count(10_000, 1, 1_000_000, "timed-out requests whose late answer still counts")
@@ -88,6 +90,9 @@ class Limits:
     retry_schedule_s: tuple[float, ...]   = seconds_list((1, 5, 30, 120, 600), 0.01, DAY, "waits between tries")
     attempts_max:               int   = count(10, 1, 1000, "Kannel and Jasmin stop at 20 tries and fewer")
     otp_resend_after_s:         float = seconds(10, 0.1, DAY, "in doubt, where the route says nothing")
+    sweep_interval_s:           float = seconds(1, 0.01, 60, "validity, doubt and orphans are looked at this often")
+    sweep_interval_min_s:       float = seconds(0.01, 0.001, 1, "and retries due at most this often")
+    sweep_parts_max:            int   = count(10_000, 1, 1_000_000, "parts looked at in one round: some 5 ms")
     dispatch_batch_max:         int   = count(500, 1, 100_000, "parts one bind takes in one go")
     drain_timeout_s:            float = seconds(20, 0, 3600, "at stop, for answers in flight; systemd waits 90 s")
 

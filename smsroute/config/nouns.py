@@ -217,13 +217,13 @@ class Route:
 
     name: Annotated[str, ROUTE_NAME]
     to: tuple[Annotated[str, PREFIX], ...]
-    carriers: tuple[Choice, ...]
-    backup: tuple[Choice, ...] = ()
     sender: Annotated[tuple[Annotated[str, SENDER], ...], Key("from")] = ()
     esmes: tuple[Annotated[str, ESME_NAME], ...] = ()
     classes: tuple[Annotated[MessageClass, CLASS], ...] = ()
     prefer: Prefer = "balanced"
     in_doubt: Mapping[MessageClass, InDoubt] = attrs.field(factory=lambda: default_in_doubt(Limits()))  # of all four
+    carriers: tuple[Choice, ...] = attrs.field(kw_only=True)
+    backup: tuple[Choice, ...] = ()  # only when those cannot take it
     line: Annotated[int, NOT_IN_FILE] = 0  # where it stands in its file
     path: Annotated[str, NOT_IN_FILE] = ""  # that file's name
 

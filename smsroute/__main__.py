@@ -1,0 +1,7 @@
+"""`python -m smsroute` is `smsroute`."""
+
+import sys
+
+from smsroute.cli import main
+
+sys.exit(main())

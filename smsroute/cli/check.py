@@ -1,0 +1,93 @@
+"""`smsroute check [DIR]`: is this config right?
+
+Rules:
+- Exit 0 when it can be loaded, 1 when not; warnings are told and change nothing.
+- Errors go to stderr, one a line, `file:line:column: what, what was expected`, so that editors can jump to them.
+
+Walk: `config.load`, then `config.show` for `--defaults`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+import attrs
+
+from smsroute.cli.common import add_config, add_json, config_directory, paint, print_json
+from smsroute.config import Config, ConfigError, ConfigErrors, load
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    parser.add_argument("directory", nargs="?", metavar="DIR", help="config folder, as --config")
+    add_config(parser)
+    add_json(parser)
+    parser.add_argument("--defaults", action="store_true", help="print every value that holds, defaults included")
+    parser.add_argument(
+        "--no-secrets",
+        action="store_true",
+        help="look for no secret in the environment or a file and for no TLS file: for checks elsewhere",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check, print, and say 0 or 1."""
+    directory = config_directory(args.directory or args.config)
+    try:
+        config = load(directory, os.environ, secrets=not args.no_secrets)
+    except ConfigErrors as wrong:
+        if args.json:
+            print_json(_document(False, wrong.errors, wrong.warnings))
+        else:
+            _tell(wrong.errors, wrong.warnings)
+            count = len(wrong.errors)
+            print(f"{directory}: {paint(f'{count} error{_s(count)}', 'red', stream=sys.stderr)}", file=sys.stderr)
+        return 1
+    if args.json:
+        document = _document(True, (), config.warnings)
+        document["digest"] = config.digest
+        if args.defaults:
+            from smsroute.config.show import plain_tree
+
+            document["config"] = plain_tree(config)
+        print_json(document)
+        return 0
+    _tell((), config.warnings)
+    if args.defaults:
+        from smsroute.config.show import show
+
+        print(show(config), end="")
+    else:
+        print(f"{directory}: {paint('ok', 'green')}, {_summary(config)}")
+    return 0
+
+
+def _tell(errors: tuple[ConfigError, ...], warnings: tuple[ConfigError, ...]) -> None:
+    for error in (*errors, *warnings):
+        print(error, file=sys.stderr)
+
+
+def _summary(config: Config) -> str:
+    counts = (("esme", len(config.esmes)), ("carrier", len(config.carriers)), ("route", len(config.routes)))
+    words = [f"{count} {noun}{_s(count)}" for noun, count in counts]
+    if config.warnings:
+        words.append(f"{len(config.warnings)} warning{_s(len(config.warnings))}")
+    return ", ".join(words)
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
+def _document(well: bool, errors: tuple[ConfigError, ...], warnings: tuple[ConfigError, ...]) -> dict[str, object]:
+    return {
+        "ok": well,
+        "errors": [attrs.asdict(e, filter=_unmarked) for e in errors],
+        "warnings": [attrs.asdict(w, filter=_unmarked) for w in warnings],
+    }
+
+
+def _unmarked(attribute: attrs.Attribute[object], _value: object) -> bool:
+    return attribute.name != "warning"
