@@ -3,7 +3,7 @@
 Rules:
 - At most 20 characters of [0-9A-Z]: nine of time (milliseconds, base 36), five of a counter, up to six of node name.
   They sort by time, never repeat, and say which node and when without a look-up.
-- Never behind the last one, even when the clock steps back or the engine restarts: the ledger gives the last id it knows.
+- Never behind the last one, even when the clock steps back or the engine restarts: the ledger gives the last one.
 
 Walk: `esmes/accept` makes them; `smsroute trace` reads them.
 """

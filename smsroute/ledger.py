@@ -13,7 +13,7 @@ outboxes, `carriers/receipts` ids; `store/checkpoint` takes what changed.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
@@ -43,45 +43,10 @@ from smsroute.message import (
     transition,
 )
 from smsroute.queues import Queues
+from smsroute.shelves import Counts, Multipart, Multiparts, Orphans
 
 FACTS_MAX: Final = 16
 """Facts kept on one part; a carrier that repeats a receipt for hours must not grow it."""
-
-
-class Counts(msgspec.Struct):
-    """What has happened since this node's first day; kept by the checkpoint."""
-
-    accepted: int = 0
-    attempted: int = 0
-    withdrawn: int = 0
-    doubted: int = 0
-    requeued: int = 0
-    moved: int = 0
-    overtaken: int = 0  # events that came too late to change a state
-    delivered: int = 0
-    expired: int = 0
-    failed: int = 0  # undeliverable, rejected, deleted, unknown
-    handed_over: int = 0  # accepted by a carrier, no receipt asked
-    told: int = 0
-    dropped: int = 0  # receipts an ESME never took, dead-lettered
-    receipts: int = 0
-    receipts_matched: int = 0
-    receipts_intermediate: int = 0
-    receipts_duplicate: int = 0
-    receipts_conflicting: int = 0
-    receipts_late: int = 0  # for a part that had left memory
-    orphans_parked: int = 0
-    orphans_matched: int = 0
-    orphans_aged: int = 0
-
-
-class Multipart(msgspec.Struct, gc=False):
-    """What keeps the parts of one message together (law 8): the carrier and bind its first part took."""
-
-    last_at: float
-    carrier: str = ""
-    bind: str = ""
-    went: int = 0  # parts that the carrier has, or may have
 
 
 class Outbox:
@@ -100,6 +65,7 @@ class _State(msgspec.Struct):
     counts: Counts
     orphans: list[Receipted]
     multiparts: dict[str, Multipart]
+    last_part_id: str = ""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -115,22 +81,22 @@ _COUNT_OF_END: Final[dict[int, str]] = {
 class Ledger:
     """See the module."""
 
-    def __init__(self, *, orphans_max: int, multiparts_max: int) -> None:
+    def __init__(self, *, orphans_max: int, multiparts_max: int, multipart_ttl_s: float = float("inf")) -> None:
         self.parts: dict[str, Part] = {}
         self.queues = Queues()
         self.ids: dict[str, dict[str, tuple[Part, int]]] = {}
-        self.orphans: OrderedDict[tuple[str, str], Receipted] = OrderedDict()
+        self.orphans = Orphans(orphans_max)
         self.outboxes: dict[str, Outbox] = {}
         self.in_doubt: dict[str, Part] = {}
-        self.multiparts: OrderedDict[str, Multipart] = OrderedDict()
+        self.multiparts = Multiparts(multiparts_max, multipart_ttl_s)
         self.counts = Counts()
+        self.last_part_id = ""  # ids sort by time: the newest this node has handed out
         self.by_state: dict[int, int] = dict.fromkeys(State, 0)
+        self.held_by: Counter[str] = Counter()  # parts not at rest, by ESME
         self.woken_esmes: set[str] = set()
         self._changed: dict[str, Part] = {}
-        self._at_rest: list[Part] = []
+        self._at_rest: dict[str, Part] = {}  # since the last checkpoint
         self._finished: deque[Part] = deque()
-        self._orphans_max = orphans_max
-        self._multiparts_max = multiparts_max
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -179,11 +145,13 @@ class Ledger:
         )
         self.parts[event.part_id] = self._changed[event.part_id] = part
         self.by_state[State.DUE] += 1
+        self.held_by[event.esme] += 1
+        self.last_part_id = max(self.last_part_id, event.part_id)
         self.counts.accepted += 1
         self.queues.put(part)
         self.queues.watch(part, event.expires_at)
         if event.multipart:
-            self._join(event.multipart, event.at)
+            self.multiparts.join(event.multipart, event.at)
 
     def _attempted(self, event: Attempted) -> None:
         for part in self._parts(event.part_ids):
@@ -194,7 +162,7 @@ class Ledger:
             part.carrier = event.carrier
             part.route = event.route
             if part.multipart:
-                pin = self._join(part.multipart, event.at)
+                pin = self.multiparts.join(part.multipart, event.at)
                 pin.carrier, pin.bind = event.carrier, event.bind
                 pin.went += 1
 
@@ -205,15 +173,19 @@ class Ledger:
                 part.due_at = event.at
                 part.why = event.reason
                 self.counts.withdrawn += 1
-                self._unpin(part)
+                self.multiparts.leave(part.multipart)
                 self.queues.put(part)
 
     def _responded(self, event: Responded) -> None:
         part = self._part(event.part_id)
         if part is None:
             return
+        if event.attempt >= len(part.attempts):  # its Attempted was overtaken; a journal row must never stop a boot
+            self.counts.overtaken += 1
+            return
         attempt = part.attempts[event.attempt]
         if attempt.blame != -1:
+            self.counts.overtaken += 1
             self._fact(part, event.at, f"attempt {event.attempt + 1} answered again, code {event.code}")
             return
         attempt.responded_at, attempt.blame, attempt.code = event.at, event.blame, event.code
@@ -221,6 +193,7 @@ class Ledger:
             self._taken(part, event)
             return
         if event.attempt + 1 != len(part.attempts):
+            self.counts.overtaken += 1
             self._fact(part, event.at, f"attempt {event.attempt + 1} answered late, code {event.code}")
             return
         if event.retry_at > 0:
@@ -228,7 +201,7 @@ class Ledger:
                 part.due_at = event.retry_at
                 part.carrier = event.carrier or part.carrier
                 part.why = event.why
-                self._unpin(part)
+                self.multiparts.leave(part.multipart)
                 self.queues.put_at(part, event.at)
         elif self._move(part, Cause.REFUSED):
             self._end(part, event.at, event.why, f"{event.code:03d}" if event.code < 1000 else f"{event.code:x}")
@@ -237,21 +210,21 @@ class Ledger:
         attempt = part.attempts[event.attempt]
         attempt.carrier_message_id, attempt.key = event.carrier_message_id, event.key
         self._move(part, Cause.TAKEN if part.wants_receipt else Cause.TAKEN_SILENT)
+        if part.state == State.ACCEPTED and not part.ended_at:
+            self._end(part, event.at, "taken by the carrier; no receipt was asked for", "")
         key = event.key or event.carrier_message_id
         if key:
             self.ids.setdefault(attempt.carrier, {})[key] = (part, event.attempt)
-        if part.state == State.ACCEPTED and not part.ended_at:
-            self._end(part, event.at, "taken by the carrier; no receipt was asked for", "")
-        if key and self.orphans:
-            orphan = self.orphans.pop((attempt.carrier, key), None)
+            orphan = self.orphans.match(attempt.carrier, key)
             if orphan is not None:
                 self.counts.orphans_matched += 1
-                self._receipt(part, orphan)
+                self._receipt(part, event.attempt, orphan)
 
     def _doubted(self, event: Doubted) -> None:
         for part in self._parts(event.part_ids):
-            if part.attempts and not part.attempts[-1].doubted:
-                part.attempts[-1].doubted = event.reason
+            if part.attempts and part.attempts[-1].blame == -1 and not part.attempts[-1].withdrawn:
+                part.attempts[-1].doubted = part.attempts[-1].doubted or event.reason
+                part.attempts[-1].doubted_at = part.attempts[-1].doubted_at or event.at
             if self._move(part, Cause.DOUBTED):
                 part.why = event.reason
                 self.in_doubt[part.part_id] = part
@@ -286,41 +259,39 @@ class Ledger:
                 hit = ids.get(key)
                 # The first candidate is the id as the carrier wrote it; a converted one must also name the handset.
                 if hit is not None and (position == 0 or _same_number(event.destination_addr, hit[0].destination_addr)):
-                    self._receipt(hit[0], event)
+                    self._receipt(*hit, event)
                     return
         if event.part_id:
             part = self.parts.get(event.part_id)
             if part is not None:
-                self._receipt(part, event)
+                self._receipt(part, len(part.attempts) - 1, event)
             else:
                 self.counts.receipts_late += 1
             return
-        self._park(event)
+        self.orphans.park(event, self.counts)
 
-    def _park(self, event: Receipted) -> None:
-        self.counts.orphans_parked += 1
-        for key in event.keys[:1]:
-            self.orphans[(event.carrier, key)] = event
-        while len(self.orphans) > self._orphans_max:
-            self.orphans.popitem(last=False)
-            self.counts.orphans_aged += 1
-
-    def _receipt(self, part: Part, event: Receipted) -> None:
+    def _receipt(self, part: Part, index: int, event: Receipted) -> None:
+        """`index`: the attempt it speaks of."""
+        counts = self.counts
         self._changed[part.part_id] = part
-        if event.state < 0:
-            self.counts.receipts_intermediate += 1
+        cause = STATE_OF_RECEIPT.get(event.state)
+        if cause is None:
+            counts.receipts_intermediate += 1
             if not part.final:
                 self._fact(part, event.at, f"{event.carrier} says {event.word}")
-            return
-        if part.final:
-            if part.state == event.state:
-                self.counts.receipts_duplicate += 1
-            else:
-                self.counts.receipts_conflicting += 1
-                self._fact(part, event.at, f"{event.carrier} says {event.word} {event.err} after the end")
-            return
-        if self._move(part, STATE_OF_RECEIPT[State(event.state)]):
-            self.counts.receipts_matched += 1
+        elif part.state == event.state:
+            counts.receipts_duplicate += 1
+        elif part.state == State.ACCEPTED:  # nobody asked, the carrier tells all the same
+            counts.receipts_matched += 1
+            self._fact(part, event.at, f"{event.carrier} says {event.word} {event.err}")
+        elif part.final:
+            counts.receipts_conflicting += 1
+            self._fact(part, event.at, f"{event.carrier} says {event.word} {event.err} after the end")
+        elif event.state != State.DELIVERED and _lives_on(part, index):
+            counts.receipts_superseded += 1
+            self._fact(part, event.at, f"{event.carrier} says {event.word} {event.err} of attempt {index + 1}")
+        elif self._move(part, cause):
+            counts.receipts_matched += 1
             self._end(part, event.at, f"receipt from {event.carrier}: {event.word}", event.err)
 
     def _finished_by_us(self, event: Finished) -> None:
@@ -330,10 +301,8 @@ class Ledger:
 
     def _told(self, event: Told) -> None:
         outbox = self.outboxes.get(event.esme)
-        if outbox is None:
-            return
         for part_id in event.part_ids:
-            part = outbox.owed.pop(part_id, None)
+            part = outbox.owed.pop(part_id, None) if outbox is not None else None
             if part is None:
                 self.counts.overtaken += 1
                 continue
@@ -346,12 +315,7 @@ class Ledger:
             self._rest(part)
 
     def _orphans_aged(self, event: OrphansAged) -> None:
-        while self.orphans:
-            key, orphan = next(iter(self.orphans.items()))
-            if orphan.at >= event.before:
-                break
-            del self.orphans[key]
-            self.counts.orphans_aged += 1
+        self.orphans.age(event.before, self.counts)
 
     # -- steps ------------------------------------------------------------------------------------------------------
 
@@ -387,41 +351,29 @@ class Ledger:
         count = _COUNT_OF_END.get(part.state, "failed")
         setattr(self.counts, count, getattr(self.counts, count) + 1)
         if part.owes_receipt:
-            outbox = self.outboxes.get(part.esme)
-            if outbox is None:
-                outbox = self.outboxes[part.esme] = Outbox()
-            outbox.owed[part.part_id] = part
-            outbox.ready.append(part)
-            self.woken_esmes.add(part.esme)
+            self._owe(part)
         else:
             self._rest(part)
+
+    def _owe(self, part: Part) -> None:
+        outbox = self.outboxes.get(part.esme)
+        if outbox is None:
+            outbox = self.outboxes[part.esme] = Outbox()
+        outbox.owed[part.part_id] = part
+        outbox.ready.append(part)
+        self.woken_esmes.add(part.esme)
 
     def _rest(self, part: Part) -> None:
         part.body = part.body[: part.text_at]  # nothing of the text outlives its use
         self.queues.unwatch(part)
         self._changed.pop(part.part_id, None)
-        self._at_rest.append(part)
-
-    def _join(self, key: str, at: float) -> Multipart:
-        pin = self.multiparts.get(key)
-        if pin is None:
-            pin = self.multiparts[key] = Multipart(at)
-            while len(self.multiparts) > self._multiparts_max:
-                self.multiparts.popitem(last=False)
-        pin.last_at = at
-        return pin
-
-    def _unpin(self, part: Part) -> None:
-        """A part that its carrier has not frees its message to go elsewhere, if no other part of it went (law 8)."""
-        pin = self.multiparts.get(part.multipart) if part.multipart else None
-        if pin is not None and pin.went > 0:
-            pin.went -= 1
-            if pin.went == 0:
-                pin.carrier = pin.bind = ""
+        self.held_by[part.esme] -= 1
+        self._at_rest[part.part_id] = part
 
     def _fact(self, part: Part, at: float, what: str) -> None:
-        if len(part.facts) < FACTS_MAX:
-            part.facts.append(f"{at:.3f} {what}")
+        if len(part.facts) == FACTS_MAX:
+            part.facts.pop()  # the first ones and the newest say most
+        part.facts.append(f"{at:.3f} {what}")
 
     # -- checkpoint and recovery --------------------------------------------------------------------------------------
 
@@ -430,20 +382,26 @@ class Ledger:
 
         Packed at one instant, so that the checkpoint is exactly the journal up to here.
         """
-        at_rest, self._at_rest = self._at_rest, []
+        at_rest, self._at_rest = self._at_rest, {}
         changed, self._changed = self._changed, {}
-        packed = [(part_id, pack_part(part)) for part_id, part in changed.items() if not part.at_rest]
-        again = [part for part in changed.values() if part.at_rest]  # a late fact: its row is written anew
-        state = _encoder.encode(_State(self.counts, list(self.orphans.values()), dict(self.multiparts)))
-        self._finished.extend(at_rest)
-        return packed, at_rest + again, state
+        self._finished.extend(at_rest.values())
+        packed: list[tuple[str, bytes]] = []
+        for part_id, part in changed.items():
+            if part.at_rest:
+                at_rest[part_id] = part  # a late fact: its row is written anew
+            else:
+                packed.append((part_id, pack_part(part)))
+        state = _encoder.encode(_State(self.counts, list(self.orphans), self.multiparts.kept(), self.last_part_id))
+        return packed, list(at_rest.values()), state
 
     def give_back(self, part_ids: Iterable[str], at_rest: Iterable[Part]) -> None:
         """A checkpoint failed: what it took counts as changed again."""
         for part_id in part_ids:
-            self._changed.setdefault(part_id, self.parts[part_id])
+            part = self.parts[part_id]
+            if not part.at_rest:  # else it came to rest meanwhile, and the next checkpoint has it as such
+                self._changed[part_id] = part
         for part in at_rest:
-            self._changed.setdefault(part.part_id, part)
+            self._changed[part.part_id] = part
 
     def forget(self, keep: int) -> int:
         """Let go of the oldest parts at rest that a checkpoint has written, but for the last `keep`: duplicates of
@@ -462,29 +420,44 @@ class Ledger:
         return gone
 
     def restore(self, parts: Iterable[Part], state: bytes) -> None:
-        """Rebuild from a checkpoint, before the journal behind it is replayed."""
+        """Rebuild from a checkpoint, before the journal behind it is replayed.
+
+        `parts`: the open and owed ones; those that came to rest lately may be among them: late receipts find them then.
+        """
+        named: list[tuple[float, str, str, Part, int]] = []
         for part in sorted(parts, key=lambda part: (part.ended_at, part.accepted_at, part.part_id)):
             self.parts[part.part_id] = part
             self.by_state[part.state] += 1
             for index, attempt in enumerate(part.attempts):
                 key = attempt.key or attempt.carrier_message_id
                 if key:
-                    self.ids.setdefault(attempt.carrier, {})[key] = (part, index)
+                    named.append((attempt.responded_at, attempt.carrier, key, part, index))
+            if part.at_rest:
+                self._finished.append(part)
+                continue
+            self.held_by[part.esme] += 1
             if part.final:
-                outbox = self.outboxes.setdefault(part.esme, Outbox())
-                outbox.owed[part.part_id] = part
-                outbox.ready.append(part)
+                self._owe(part)
                 continue
             self.queues.watch(part, part.expires_at)
             if part.state == State.DUE:
                 self.queues.put_at(part, 0.0)
             elif part.state == State.IN_DOUBT:
                 self.in_doubt[part.part_id] = part
+        # A carrier that uses an id twice means the later part.
+        for _, carrier, key, part, index in sorted(named, key=lambda row: row[0]):
+            self.ids.setdefault(carrier, {})[key] = (part, index)
         if state:
             kept = _state_decoder.decode(state)
             self.counts = kept.counts
-            self.orphans = OrderedDict(((orphan.carrier, orphan.keys[0]), orphan) for orphan in kept.orphans)
-            self.multiparts = OrderedDict(kept.multiparts)
+            self.last_part_id = kept.last_part_id
+            self.orphans.restore(kept.orphans)
+            self.multiparts.restore(kept.multiparts)
+
+
+def _lives_on(part: Part, index: int) -> bool:
+    """Whether a later attempt than this one may still reach the handset: then bad news of this one ends nothing."""
+    return any(not later.withdrawn and later.blame in (-1, Blame.OK) for later in part.attempts[index + 1 :])
 
 
 def _same_number(one: str, other: str) -> bool:

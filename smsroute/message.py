@@ -105,7 +105,7 @@ STATES: Final[dict[int, dict[Cause, State]]] = {
 }
 # fmt: on
 
-STATE_OF_RECEIPT: Final[dict[State, Cause]] = {state: cause for cause, state in _RECEIPTS.items()}
+STATE_OF_RECEIPT: Final[dict[int, Cause]] = {state: cause for cause, state in _RECEIPTS.items()}
 """Final state told by a receipt -> the cause that brings a part there."""
 
 
@@ -125,6 +125,7 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
     withdrawn: bool = False  # never left
     resent: bool = False  # in doubt, and allowed to go again (law 6)
     key: str = ""  # how this carrier's receipts name it; "" = as carrier_message_id
+    doubted_at: float = 0.0
 
 
 class Part(msgspec.Struct, array_like=True, gc=False):

@@ -29,6 +29,7 @@ class Queues:
         self.lanes: dict[str, tuple[Lane, ...]] = {}
         self.woken: set[str] = set()  # carriers that got something to do; the owner of the wake-ups clears it
         self._later: list[tuple[float, str, Part]] = []
+        self._waiting: dict[str, float] = {}  # part_id -> the one entry of the heap that counts
         self._buckets: dict[int, dict[str, Part]] = {}
         self._bucket_order: list[int] = []
 
@@ -57,7 +58,9 @@ class Queues:
     def put_at(self, part: Part, now: float) -> None:
         """Due at `part.due_at`, which may be now."""
         if part.due_at > now:
-            heapq.heappush(self._later, (part.due_at, part.part_id, part))
+            if self._waiting.get(part.part_id) != part.due_at:  # moved while it waits: it stands there already
+                self._waiting[part.part_id] = part.due_at
+                heapq.heappush(self._later, (part.due_at, part.part_id, part))
         else:
             self.put(part)
 
@@ -71,9 +74,11 @@ class Queues:
         """Bring parts whose `due_at` has come into their lanes. `now`: Unix seconds. Returns the next such time."""
         later = self._later
         while later and later[0][0] <= now:
-            part = heapq.heappop(later)[2]
-            if part.state == State.DUE and part.due_at <= now:
-                self.put(part)
+            at, part_id, part = heapq.heappop(later)
+            if self._waiting.get(part_id) == at:
+                del self._waiting[part_id]
+                if part.state == State.DUE:
+                    self.put(part)
         return later[0][0] if later else float("inf")
 
     def watch(self, part: Part, at: float) -> None:
@@ -113,8 +118,9 @@ class Queues:
                     expired.append(part)
                 elif part.state != State.ATTEMPTED and part.expires_at + grace_s <= now:
                     untold.append(part)
-                # Until the event that ends it is durable it stays watched.
-                self.watch(part, max(now + DEADLINE_BUCKET_S, part.expires_at))
+                # Until the event that ends it is durable it stays watched. What the carrier has can only be told of.
+                told_by = part.expires_at + grace_s if part.state == State.SUBMITTED else 0.0
+                self.watch(part, max(now + DEADLINE_BUCKET_S, told_by))
             if not bucket:
                 heapq.heappop(self._bucket_order)
                 del self._buckets[number]

@@ -65,6 +65,7 @@ class Journal:
         self.commits = 0
         self.events = 0
         self.checkpointed_at = ports.clock.wall()
+        self._checkpointed_seq = -1
         self._store = store
         self._book = book
         self._ports = ports
@@ -85,13 +86,15 @@ class Journal:
         self._queue.append(entry)
         self._pending += len(events)
         self._wake.set()
+        if self.failing is not None:
+            entry.settled.set()  # kept, and nobody waits for it
         return entry
 
     async def commit(self, events: Sequence[AnyEvent], then: Then | None = None, *, must: bool = False) -> None:
         """`append`, and wait until it is settled. While the disk is sick a `must` entry holds its caller only once
-        `journal_pending_max` events wait: links stay alive as long as memory is bounded."""
+        `journal_waiting_max` events wait: links stay alive as long as memory is bounded."""
         await self.append(events, then, must=must).settled.wait()
-        while self.failing is not None and self._pending > self._limits.journal_pending_max:
+        while self.failing is not None and self._pending > self._limits.journal_waiting_max:
             await self._healed.wait()
 
     def close(self) -> None:
@@ -137,6 +140,7 @@ class Journal:
                 apply(event)
             self.events += len(entry.events)
             self._pending -= len(entry.events)
+        for entry in batch:  # what a later entry of the batch made true, an earlier one's `then` already sees
             self._settle(entry, None)
         self._on_applied()
 
@@ -187,18 +191,26 @@ class Journal:
     async def checkpoint(self) -> None:
         """One checkpoint. A disk that fails here is told and tried again at the next: nothing is lost by waiting."""
         through = self.seq
-        packed, at_rest, state = self._book.take()
-        if packed or at_rest:
-            part_ids = [part_id for part_id, _ in packed]
-            checkpoint = Checkpoint(through, packed, [part.part_id for part in at_rest], at_rest, state)
+        if through > self._checkpointed_seq:
             try:
-                await self._ports.blocking.run(self._store.checkpoint, checkpoint)
+                await self._keep(through)
                 await self._ports.blocking.run(self._store.trim, through)
             except StoreError as error:
                 if error.kind == "fenced":
                     raise
-                self._book.give_back(part_ids, at_rest)
                 log.error("checkpoint.failed", kind=error.kind, error=str(error))
                 return
+            self._checkpointed_seq = through
         self._book.forget(self._limits.finished_in_memory_max)
         self.checkpointed_at = self._ports.clock.wall()
+
+    async def _keep(self, through: int) -> None:
+        packed, at_rest, state = self._book.take()
+        checkpoint = Checkpoint(through, packed, [part.part_id for part in at_rest], at_rest, state)
+        kept = False
+        try:
+            await self._ports.blocking.run(self._store.checkpoint, checkpoint)
+            kept = True
+        finally:
+            if not kept:  # refused, or cancelled before it began: the next one has to write it
+                self._book.give_back([part_id for part_id, _ in packed], at_rest)

@@ -1,0 +1,155 @@
+"""What the ledger keeps beside its parts: counts, receipts that match nothing yet, and what ties parts together.
+
+Rules:
+- Only the ledger changes these, and only while it applies an event.
+- Each is bounded: the oldest orphan goes first, and so does the multipart message that was silent longest.
+- Of an orphan's receipts the first final word stands, as it would have on the part (law 5).
+
+Walk: owned by `ledger`; its checkpoint keeps all of it; `ops` and `smsroute health` read sizes and counts.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from smsroute.message import Receipted
+
+
+class Counts(msgspec.Struct):
+    """What has happened since this node's first day; kept by the checkpoint."""
+
+    accepted: int = 0
+    attempted: int = 0
+    withdrawn: int = 0
+    doubted: int = 0
+    requeued: int = 0
+    moved: int = 0
+    overtaken: int = 0  # events that came too late to change a state
+    delivered: int = 0
+    expired: int = 0
+    failed: int = 0  # undeliverable, rejected, deleted, unknown
+    handed_over: int = 0  # accepted by a carrier, no receipt asked
+    told: int = 0
+    dropped: int = 0  # receipts an ESME never took, dead-lettered
+    receipts: int = 0
+    receipts_matched: int = 0
+    receipts_intermediate: int = 0
+    receipts_duplicate: int = 0
+    receipts_conflicting: int = 0
+    receipts_late: int = 0  # for a part that had left memory
+    receipts_superseded: int = 0  # bad news of an attempt while a later one may still deliver
+    orphans_parked: int = 0  # = matched + aged + those parked now
+    orphans_matched: int = 0
+    orphans_aged: int = 0
+
+
+class Multipart(msgspec.Struct, gc=False):
+    """What keeps the parts of one message together (law 8): the carrier and bind its first part took."""
+
+    last_at: float
+    carrier: str = ""
+    bind: str = ""
+    went: int = 0  # parts that the carrier has, or may have
+
+
+class Multiparts:
+    """Multipart messages whose way is remembered, the longest silent first."""
+
+    def __init__(self, most: int, ttl_s: float) -> None:
+        self._most = most
+        self._ttl_s = ttl_s
+        self._pins: OrderedDict[str, Multipart] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._pins)
+
+    def get(self, key: str) -> Multipart | None:
+        """The way this message took; None when it is not remembered."""
+        return self._pins.get(key)
+
+    def join(self, key: str, at: float) -> Multipart:
+        """The message's pin, made if need be; it spoke at `at` (Unix seconds)."""
+        pins = self._pins
+        pin = pins.get(key)
+        if pin is None:
+            pin = pins[key] = Multipart(at)
+        else:
+            pin.last_at = at
+            pins.move_to_end(key)
+        while len(pins) > self._most or next(iter(pins.values())).last_at < at - self._ttl_s:
+            pins.popitem(last=False)
+        return pin
+
+    def leave(self, key: str) -> None:
+        """One of its parts is not with the carrier after all: the message may go elsewhere if no other part went."""
+        pin = self._pins.get(key)
+        if pin is not None and pin.went > 0:
+            pin.went -= 1
+            if pin.went == 0:
+                pin.carrier = pin.bind = ""
+
+    def kept(self) -> dict[str, Multipart]:
+        """For the checkpoint, in order."""
+        return dict(self._pins)
+
+    def restore(self, kept: dict[str, Multipart]) -> None:
+        """From the checkpoint."""
+        self._pins = OrderedDict(kept)
+
+
+class Orphans:
+    """Receipts that match nothing yet, by carrier and id, oldest first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held: OrderedDict[tuple[str, str], Receipted] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __iter__(self) -> Iterator[Receipted]:
+        return iter(self._held.values())
+
+    def park(self, event: Receipted, counts: Counts) -> None:
+        """Keep it until its response comes. One that names nothing can never be matched and ages at once."""
+        key = (event.carrier, event.keys[0]) if event.keys else None
+        held = self._held.get(key) if key is not None else None
+        if held is not None and held.state >= 0:
+            if event.state == held.state:
+                counts.receipts_duplicate += 1
+            elif event.state < 0:
+                counts.receipts_intermediate += 1
+            else:
+                counts.receipts_conflicting += 1
+            return
+        counts.orphans_parked += 1
+        if held is not None:
+            counts.orphans_aged += 1  # a word on the way, and here is a later one
+            del self._held[key]  # type: ignore[arg-type]
+        if key is None:
+            counts.orphans_aged += 1
+            return
+        self._held[key] = event
+        while len(self._held) > self._most:
+            self._held.popitem(last=False)
+            counts.orphans_aged += 1
+
+    def match(self, carrier: str, key: str) -> Receipted | None:
+        """Take out the receipt that waits for this id."""
+        return self._held.pop((carrier, key), None) if self._held else None
+
+    def age(self, before: float, counts: Counts) -> None:
+        """Let go of those that came before `before` (Unix seconds)."""
+        while self._held:
+            key, orphan = next(iter(self._held.items()))
+            if orphan.at >= before:
+                return
+            del self._held[key]
+            counts.orphans_aged += 1
+
+    def restore(self, kept: Iterable[Receipted]) -> None:
+        """From the checkpoint."""
+        self._held = OrderedDict(((orphan.carrier, orphan.keys[0]), orphan) for orphan in kept)
