@@ -391,7 +391,9 @@ class Ledger:
                 at_rest[part_id] = part  # a late fact: its row is written anew
             else:
                 packed.append((part_id, pack_part(part)))
-        state = _encoder.encode(_State(self.counts, list(self.orphans), self.multiparts.kept(), self.last_part_id))
+        state = _encoder.encode(
+            _State(self.counts, list(self.orphans.values()), self.multiparts.kept(), self.last_part_id)
+        )
         return packed, list(at_rest.values()), state
 
     def give_back(self, part_ids: Iterable[str], at_rest: Iterable[Part]) -> None:

@@ -11,7 +11,7 @@ Walk: owned by `ledger`; its checkpoint keeps all of it; `ops` and `smsroute hea
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, ValuesView
 
 import msgspec
 
@@ -110,8 +110,9 @@ class Orphans:
     def __len__(self) -> int:
         return len(self._held)
 
-    def __iter__(self) -> Iterator[Receipted]:
-        return iter(self._held.values())
+    def values(self) -> ValuesView[Receipted]:
+        """Those parked now, oldest first."""
+        return self._held.values()
 
     def park(self, event: Receipted, counts: Counts) -> None:
         """Keep it until its response comes. One that names nothing can never be matched and ages at once."""
