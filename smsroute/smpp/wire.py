@@ -4,7 +4,7 @@ Rules:
 - Bad octets raise PduError, nothing else does; it says whether framing survives and what to answer.
 - TLVs stay octets, in their order, duplicates and all, until somebody asks for one.
 
-Section numbers are SMPP 3.4's. Walk: used by `interpreter`, `codec` and `session`; other rooms take it from `codec`.
+Section numbers are SMPP 3.4's. Walk: used by all files here; other rooms take it from `codec`.
 """
 
 from __future__ import annotations
