@@ -161,11 +161,14 @@ class Limits:
     plan_ttl_s:                 float = seconds(0.1, 0.001, 60, "a decision's table is recomputed this often")
 
     # -- congestion is not death ---------------------------------------------------------------------------------------
-    throttle_pause_s:           float = seconds(1, 0, 600, "after ESME_RTHROTTLED; Kannel: 1 s")
+    throttle_pause_s:           float = seconds(0.1, 0, 600, "after ESME_RTHROTTLED; doubles in a row. Kannel: 1 s")
     throttle_pause_max_s:       float = seconds(30, 0.01, 3600, "throttled again and again")
-    pace_cut_share:             float = decimal(0.7, 0.01, 1, "pace and window times this, once a round trip")
+    pace_cut_share:             float = decimal(0.85, 0.01, 1, "pace and window times this, once a round trip")
     pace_floor_share:           float = decimal(0.05, 0.001, 1, "never below this share of the contract")
     pace_recovery_s:            float = seconds(20, 0.1, 3600, "from the floor back to the contract")
+    pace_knee_share:            float = decimal(0.95, 0.01, 1, "of the pace that was too much: from here grow slowly")
+    pace_caution:               float = decimal(10, 1, 1000, "so many times slower beyond the knee")
+    congested_share:            float = decimal(0.25, 0.001, 1, "of a window is answered queue full: cut")
     congestion_aim:             int   = count(85, 1, 99, "v5 congestion_state: 80..89 is the optimum")
     congestion_cut:             int   = count(90, 1, 100, "from here on slow down")
     congestion_stop:            int   = count(100, 1, 100, "here stop for throttle_pause")
