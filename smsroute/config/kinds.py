@@ -198,7 +198,8 @@ class OneOf:
         return next(word for word, meaning in self.words.items() if meaning == value)
 
     def range(self) -> str:
-        return "one of " + ", ".join(list(self.words)[: self.shown or None])
+        words = list(self.words)[: self.shown or None]
+        return " or ".join(words) if len(words) < 3 else "one of " + ", ".join(words)
 
 
 @attrs.frozen

@@ -110,12 +110,12 @@ class _Folder:
         self.digest.update(f"{name} {len(octets)}\n".encode())
         self.digest.update(octets)
         root = parse(path, octets, self.problems)
+        keys = "keys such as `node` and `listen`" if name == MAIN else f"`{name.removesuffix('.yaml')}:`"
         if isinstance(root, Mapping):
             if not root.pairs and root.line:
-                self.problems.error(root, "no keys, expected some")
+                self.problems.error(root, f"no keys, expected {keys}")
             return root.pairs
         if isinstance(root, Scalar) and root.empty:
-            keys = "keys such as `node` and `listen`" if name == MAIN else f"`{name.removesuffix('.yaml')}:`"
             self.problems.error(whole_file, f"the file is empty, expected {keys}")
         elif root is not None and type(root) is not Node:
             self.problems.error(root, f"the file is {describe(root)}, expected keys and values")

@@ -98,7 +98,7 @@ def name_of(steps: Steps) -> str:
     """What people call the thing at `steps`: "carrier `orange`", "entry 2 of `binds` of carrier `orange`"."""
     match steps:
         case ():
-            return "the configuration"
+            return "the file"
         case ("carriers" | "esmes", str() as name):
             return f"{'carrier' if steps[0] == 'carriers' else 'esme'} {quote(name)}"
         case ("routes", int() as index):
@@ -112,7 +112,7 @@ def name_of(steps: Steps) -> str:
 
 def label(steps: Steps) -> str:
     """The same, from the last key on: the line beside it says the rest."""
-    return name_of(steps[-2:] if isinstance(steps[-1], int) else steps[-1:]) if steps else "the file"
+    return name_of(steps[-2:] if steps and isinstance(steps[-1], int) else steps[-1:])
 
 
 class Reader:
@@ -141,10 +141,11 @@ class Reader:
         known = {row.key: row for row in rows(noun)}
         values: dict[str, object] = dict(given)
         whole = True
+        present = {key.text for key, _ in node.pairs}
         for key, value_node in node.pairs:
             row = known.get(key.text)
             if row is None:
-                self.unknown(key, steps, known)
+                present.add(self.unknown(key, steps, known) or "")
                 whole = False
                 continue
             at = (*steps, row.key)
@@ -157,7 +158,6 @@ class Reader:
                 values["host"], values["port"] = value
             else:
                 values[row.field] = value
-        present = {key.text for key, _ in node.pairs}
         for row in known.values():
             if row.required and row.key not in present:
                 self.problems.error(self.where.get(steps, node), f"{name_of(steps)} has no `{row.key}`, {_needs(row)}")
@@ -217,12 +217,24 @@ class Reader:
         found = {}
         for key, item in node.pairs:
             self.where[(*steps, key.text)] = key
-            read_key = self.value(declared_key, key, (*steps, key.text))
+            read_key = self._key(declared_key, key, steps)
             read_item = self.value(declared, item, (*steps, key.text))
             if read_key in found and not isinstance(read_key, _Missing):
                 self.problems.error(key, f"{quote(key.text)} stands here again in other words, expected once")
             found[read_key] = read_item
         return MISSING if MISSING in found or MISSING in found.values() else found
+
+    def _key(self, declared: Any, key: Scalar, steps: Steps) -> Any:
+        kind = kind_among(typing.get_args(declared)[1:])
+        assert kind is not None
+        try:
+            return kind.read(key.text)
+        except Misread as misread:
+            if isinstance(kind, OneOf):
+                self.unknown(key, steps, kind.words)
+            else:
+                self.problems.error(key, f"key {quote(key.text)} in {name_of(steps)}, expected {misread.wanted}")
+            return MISSING
 
     def wrong(self, node: Node, steps: Steps, wanted: str) -> _Missing:
         """Tell that what stands at `steps` is not what was wanted."""
@@ -230,8 +242,8 @@ class Reader:
             self.problems.error(node, f"{label(steps)} is {describe(node)}, expected {wanted}")
         return MISSING
 
-    def unknown(self, key: Scalar, steps: Steps, known: Iterable[str]) -> None:
-        """Tell that a key is not one."""
+    def unknown(self, key: Scalar, steps: Steps, known: Iterable[str]) -> str | None:
+        """Tell that a key is not one; gives the key that was probably meant."""
         known = list(known)
         close = nearest(key.text.removesuffix("_s"), known) or nearest(key.text, known)
         if close is not None:
@@ -240,7 +252,9 @@ class Reader:
             wanted = "expected one that `smsroute check --defaults` prints"
         else:
             wanted = f"expected one of {', '.join(known)}"
-        self.problems.error(key, f"unknown key {quote(key.text)} in {name_of(steps)}, {wanted}")
+        place = f" in {name_of(steps)}" if steps else ""
+        self.problems.error(key, f"unknown key {quote(key.text)}{place}, {wanted}")
+        return close
 
     def secret(self, node: Node, steps: Steps) -> Any:
         """A password; nothing of it is ever repeated."""
@@ -279,11 +293,14 @@ class Reader:
         return self._secret(octets.removesuffix(b"\n").removesuffix(b"\r"), f"file {node.text}", node, what)
 
     def _secret(self, octets: bytes, origin: str, node: Node, what: str) -> Any:
-        if 1 <= len(octets) <= SECRET_OCTETS_MAX and all(0x20 < octet < 0x7F for octet in octets):
+        if not 1 <= len(octets) <= SECRET_OCTETS_MAX:
+            said = "is longer than an SMPP password can be" if octets else "is empty"
+        elif not all(0x20 <= octet < 0x7F for octet in octets):
+            said = "has octets that are no printable ASCII"
+        else:
             return Secret(octets, origin)
-        size = f"{len(octets)} octets" if len(octets) <= SECRET_OCTETS_MAX else f"more than {SECRET_OCTETS_MAX} octets"
-        wanted = f"expected 1..{SECRET_OCTETS_MAX} ASCII characters without spaces"
-        self.problems.error(node, f"{what} ({origin.partition(' ')[0]}) has {size} that do not fit, {wanted}")
+        source = "" if origin == "plain" else f" from {origin.partition(' ')[0]} {quote(origin.partition(' ')[2])}"
+        self.problems.error(node, f"{what}{source} {said}, expected 1..{SECRET_OCTETS_MAX} printable ASCII characters")
         return MISSING
 
     def path(self, node: Node, steps: Steps) -> Any:
@@ -297,18 +314,18 @@ class Reader:
         found = self.noun(Tls, node, steps)
         if isinstance(found, _Missing) or not self.secrets:
             return found
-        for key in ("certificate", "key", "ca"):
-            path = getattr(found, key)
-            if path is None:
-                continue
-            try:
-                with open(path, "rb") as file:
-                    file.read(1)
-            except OSError as fault:
-                at = self.where[(*steps, key)]
-                self.problems.error(at, f"file {quote(str(path))}: {reason(fault)}, expected a PEM file")
-                found = MISSING
-        return found
+        given = [(key, getattr(found, key)) for key in ("certificate", "key", "ca")]
+        readable = [self._readable(path, (*steps, key)) for key, path in given if path is not None]
+        return found if all(readable) else MISSING
+
+    def _readable(self, path: Path, steps: Steps) -> bool:
+        try:
+            with open(path, "rb") as file:
+                file.read(1)
+        except OSError as fault:
+            self.problems.error(self.where[steps], f"file {quote(str(path))}: {reason(fault)}, expected a PEM file")
+            return False
+        return True
 
     def named(self, noun: type, kind: Kind, node: Node, steps: Steps) -> Any:
         """Nouns by name: carriers, esmes."""
