@@ -353,6 +353,8 @@ class SimListener:
         return True
 
     async def serve(self, handler: Handler) -> None:
+        if self.shut:
+            raise trio.ClosedResourceError("this door was shut")
         async with trio.open_nursery() as nursery:
             while True:
                 if self.shut:

@@ -22,7 +22,7 @@ async def _pair(weather: Weather, network: SimNetwork | None = None) -> tuple[Si
 
 
 async def _hold(stream: trio.abc.Stream, peer: str) -> None:
-    await trio.sleep(0)
+    await trio.lowlevel.checkpoint()
 
 
 @pytest.mark.parametrize("latency_s", [0.0, 0.01])

@@ -1,0 +1,64 @@
+"""The simulated disk: blocking work inline, with a latency, and a store that tells what became durable.
+
+Rules:
+- No thread: a thread would fool virtual time. The very same store code runs as in production.
+- Work that started is never abandoned by a cancel, as with a thread; half of its latency lies before it, half after, so
+  that power may fail while a fact is durable and nobody has acted on it yet.
+
+Walk: `world` builds the engine's ports with `SimBlocking` and its store with `Tape`; `faults` turns the knobs.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import trio
+
+T = TypeVar("T")
+
+WRITES = frozenset({"append", "checkpoint", "trim", "prune"})
+"""Names of the store's methods that a full disk refuses."""
+
+
+class SimBlocking:
+    """A `ports.Blocking` without threads."""
+
+    def __init__(self, rng: random.Random, latency_s: tuple[float, float] = (0.0002, 0.003)) -> None:
+        self.latency_s = latency_s
+        self.refuse: Callable[[str], None] | None = None
+        """Called with the name of each write; raises what the sick disk says."""
+        self.ran = 0
+        self._rng = rng
+
+    async def run(self, work: Callable[..., T], *args: object) -> T:
+        """The result of `work(*args)`, after a while."""
+        await trio.lowlevel.checkpoint()
+        self.ran += 1
+        half_s = self._rng.uniform(*self.latency_s) / 2
+        name = getattr(work, "__name__", "")
+        with trio.CancelScope(shield=True):
+            await trio.sleep(half_s)
+            try:
+                if self.refuse is not None and name in WRITES:
+                    self.refuse(name)
+                return work(*args)
+            finally:
+                await trio.sleep(half_s)
+
+
+class Tape:
+    """A store, and somebody who hears each journal row the moment it is durable."""
+
+    def __init__(self, store: Any, heard: Callable[[bytes], None]) -> None:
+        self._store = store
+        self._heard = heard
+
+    def append(self, seq: int, record: bytes) -> None:
+        """One journal row, durable on return."""
+        self._store.append(seq, record)
+        self._heard(record)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
