@@ -20,10 +20,11 @@ from typing import Any, Final
 import attrs
 
 from smsroute.config import checks
-from smsroute.config.limits import FILE_OCTETS_MAX, Limits
-from smsroute.config.nouns import Config, ConfigError, ConfigErrors, Route, default_in_doubt
+from smsroute.config.limits import FILE_OCTETS_MAX
+from smsroute.config.nouns import Config, ConfigError, ConfigErrors, InDoubt, Route, default_in_doubt
 from smsroute.config.read import MISSING, Reader, reason, rows
 from smsroute.config.tree import Mapping, Node, Problems, Scalar, describe, nearest, parse, quote
+from smsroute.message import MessageClass
 
 MAIN: Final = "smsroute.yaml"
 SECTIONS: Final = ("esmes", "carriers", "routes")
@@ -179,6 +180,7 @@ def _settled(config: Config, reader: Reader) -> Config:
     """Paths made whole, and what other keys decide where nothing was said."""
     scheme, _, folder = config.store.partition(":")
     limits = config.limits
+    house = default_in_doubt(limits)
     esmes = {
         name: esme
         if ("esmes", name, "validity") in reader.where
@@ -191,13 +193,14 @@ def _settled(config: Config, reader: Reader) -> Config:
         control=Path(os.path.abspath(config.directory / config.control)),
         esmes=esmes,
         routes=tuple(
-            _with_policy(route, ("routes", index, "in_doubt") in reader.where, limits)
+            _with_policy(route, house, ("routes", index, "in_doubt") in reader.where)
             for index, route in enumerate(config.routes)
         ),
     )
 
 
-def _with_policy(route: Route, given: bool, limits: Limits) -> Route:
-    said: dict[Any, Any] = dict(route.in_doubt) if given else {}
-    house = default_in_doubt(limits)
+def _with_policy(route: Route, house: dict[MessageClass, InDoubt], given: bool) -> Route:
+    if not given:
+        return attrs.evolve(route, in_doubt=house)
+    said: dict[Any, Any] = dict(route.in_doubt)
     return attrs.evolve(route, in_doubt={c: said.get(c) or said.get("default") or house[c] for c in house})

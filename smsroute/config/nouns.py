@@ -221,7 +221,7 @@ class Route:
     esmes: tuple[Annotated[str, ESME_NAME], ...] = ()
     classes: tuple[Annotated[MessageClass, CLASS], ...] = ()
     prefer: Prefer = "balanced"
-    in_doubt: Mapping[MessageClass, InDoubt] = attrs.field(factory=lambda: default_in_doubt(Limits()))  # of all four
+    in_doubt: Mapping[MessageClass, InDoubt] = attrs.field(factory=lambda: _HOUSE_IN_DOUBT)  # of all four
     carriers: tuple[Choice, ...] = attrs.field(kw_only=True)
     backup: tuple[Choice, ...] = ()  # only when those cannot take it
     line: Annotated[int, NOT_IN_FILE] = 0  # where it stands in its file
@@ -251,3 +251,6 @@ def default_in_doubt(limits: Limits) -> dict[MessageClass, InDoubt]:
     return {
         c: InDoubt("resend", limits.otp_resend_after_s) if c is MessageClass.OTP else InDoubt() for c in MessageClass
     }
+
+
+_HOUSE_IN_DOUBT: Final[Mapping[MessageClass, InDoubt]] = default_in_doubt(Limits())

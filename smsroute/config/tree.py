@@ -198,31 +198,31 @@ class _Builder:
     def build(self, events: Iterable[Any]) -> Node | None:
         documents = 0
         for event in events:
-            if isinstance(event, yaml.DocumentStartEvent):
+            kind = type(event)
+            if kind is yaml.ScalarEvent:
+                self._tag(event)
+                self._add(Scalar(self.path, *_mark(event), event.value, not event.style), event.anchor)
+            elif kind in (yaml.SequenceStartEvent, yaml.MappingStartEvent):
+                self._start(event)
+                if self.too_deep:
+                    return None
+            elif kind in (yaml.SequenceEndEvent, yaml.MappingEndEvent):
+                self.open.pop()
+                self.keys.pop()
+                self.seen.pop()
+            elif kind is yaml.AliasEvent:
+                self._alias(event)
+            elif kind is yaml.DocumentStartEvent:
                 documents += 1
                 if documents > 1:
                     at = self._at(event)
                     self.problems.error(at, "a second document starts here, expected one document a file")
                     break
-            elif isinstance(event, yaml.ScalarEvent):
-                self._tag(event)
-                plain = not event.style
-                self._add(Scalar(self.path, *_mark(event), event.value, plain), event.anchor)
-            elif isinstance(event, yaml.AliasEvent):
-                self._alias(event)
-            elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
-                self._start(event)
-                if self.too_deep:
-                    return None
-            elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
-                self.open.pop()
-                self.keys.pop()
-                self.seen.pop()
         return self.root
 
     def _start(self, event: Any) -> None:
         self._tag(event)
-        kind = Sequence if isinstance(event, yaml.SequenceStartEvent) else Mapping
+        kind = Sequence if type(event) is yaml.SequenceStartEvent else Mapping
         node = kind(self.path, *_mark(event))
         if len(self.open) >= NESTING_MAX:
             self.problems.error(node, f"nested {NESTING_MAX + 1} deep, expected at most {NESTING_MAX}")
