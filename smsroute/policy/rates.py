@@ -13,8 +13,8 @@ bucket holds, so that even a full bucket and its refill stay within the contract
 second's worth at once, for that is how platforms send, so its limit is counted over a sliding second, in slices.
 
 Measured (shared 2-core machine, Python 3.11): @MEASURED@
-Limits: ContractBucket grants 99 % of a rate above 100 a second; RateWindow cuts a rate to whole parts and counts up to a
-hundredth of its period more than a second.
+Limits: ContractBucket grants 99 % of a rate above 100 a second; RateWindow cuts a rate to whole parts and counts up to
+a hundredth of its period more than a second.
 
 Walk: one ContractBucket a carrier (`carriers/station`), one RateWindow an ESME (`esmes/accept`).
 """

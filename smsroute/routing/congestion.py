@@ -9,7 +9,7 @@ Rules:
 Drawback of the simple way. A fixed sleep after each ESME_RTHROTTLED (Kannel: 1 s) makes a carrier that grants half of
 its contract deliver far less than that half, in bursts; resending at once makes it shut the account.
 
-Idea. AIMD with two memories: where it hurt, and how often in a row. A throttled answer pauses the carrier, cuts pace and
+Idea. AIMD with two memories: where it hurt, how often in a row. A throttled answer pauses the carrier, cuts pace and
 window by `pace_cut_share`, and keeps the pace at which it hurt. The way back is quick up to just below that point and
 slow beyond it (as CUBIC does), so most time is spent near what the carrier grants. Throttled again before a contract
 window's worth was taken: the pause doubles; that is how a carrier that throttles everything soon costs next to nothing.
@@ -129,6 +129,11 @@ class Congestion:
         if self._pace < self.contract:
             self._grow(now)
         return self._pace
+
+    @property
+    def busy(self) -> bool:
+        """Whether a taken part would change anything."""
+        return self._since_cut < self.window_max or self._window < self.window_max or self._debit > 0.0
 
     @property
     def window(self) -> int:

@@ -225,6 +225,11 @@ class Health:
         return limits.slow_start_share + (1.0 - limits.slow_start_share) * done
 
     @property
+    def calm(self) -> bool:
+        """Whether a taken part would change nothing: alive, and no fault since the last one."""
+        return not self._row and self.state is ALIVE
+
+    @property
     def probing(self) -> bool:
         """Whether one message may go as a probe."""
         return self.state is PROBE_OPEN and self.bound and not self.shadow

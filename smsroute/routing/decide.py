@@ -1,0 +1,437 @@
+"""Which carrier takes a part: a plan a few times a second (who may, with what share, and why), a pick per part.
+
+Rules:
+- Pure: a route, a class, a view of each carrier and the plan before this one give the plan. Replaying them a year later
+  gives the same plan, so `explain` needs no engine.
+- Every carrier of the route is either a choice, with its share and the numbers behind it, or refused, with the number
+  that refused it. Sentences are made once a plan, not once a part.
+- otp and alert use certified entries only, once the route has one; not in panic either.
+
+Drawback of the simple way. "The first carrier that is up" loads the favourite until it breaks, moves everything at once
+and everything back at once: two full swings for one hiccup. Weights alone send a share of the parts into a wall.
+
+Idea. Carriers stand in groups, best first; each group takes what it is fit for and hands the rest on (Envoy's priority
+levels), so load spills gradually. Inside a group weights are shares, and of two drawn carriers the one with clearly
+less load takes the part (power of two choices), which evens out what weights cannot know.
+
+    in band:  quality >= best - quality_band (prefer: cost: >= quality_floor). Who fell out returns only when better by
+              `hysteresis` for `hold_s`, and then by a slow start.
+    groups:   quality: all in band.  balanced: in band, by cost, costs within `cost_band` are one.  cost: equal cost.
+              Then the others of the tier, best first. Backups the same, after all primaries.
+    fit(c):   slow start x capacity left x quality / quality_floor x spill_wait / its queue's wait, each at most 1;
+              0 for the dead
+    group:    takes min(what is left, overprovision x sum(weight x fit) / sum(weight)), the dead in the denominator
+    panic:    fewer than `panic_healthy_share` alive: the dead that have a bind stand last; alone, they take all
+
+    pick:     draw one by share; draw a second inside its group; take the second if the first has `pick_tolerance` times
+              its load, load being latency x (in flight / share + 1) / quality
+
+Measured (shared 2-core machine, Python 3.11): @MEASURED@
+
+Limits: weights, not contract rates, say how big a carrier is. With nothing in flight picks follow the shares exactly;
+under load they lean by as much as `pick_tolerance` lets them. A plan is `plan_ttl_s` old at worst.
+
+Walk: `board.plan` or `carriers/dispatch` calls `plan`; `pick` per part; `explain` shows a plan.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import attrs
+
+from smsroute.config import Choice, Limits, Route
+from smsroute.message import MessageClass
+from smsroute.routing.health import ALIVE, HealthState
+from smsroute.routing.score import Terms
+
+Tier = Literal["primary", "backup", "panic", "probe", "waiting"]
+
+CERTIFIED_CLASSES: Final = frozenset({MessageClass.OTP, MessageClass.ALERT})
+
+
+@attrs.frozen
+class CarrierView:
+    """One carrier as it stands for one network. The defaults are those of a carrier about which nothing is known."""
+
+    carrier: str
+    state: HealthState = ALIVE
+    since: float = 0.0  # monotonic seconds
+    reason: str = ""
+    quality: float = 1.0
+    terms: Terms = ()
+    latency_ms: float = 0.0  # what a part may expect, peak
+    in_flight: int = 0
+    headroom: int = 1  # parts it can take right now: windows and pace
+    queued: int = 0
+    rate: float = 1.0  # parts per second it may be sent now
+    contract: float = 1.0  # parts per second by contract
+    capacity: float = 1.0  # share of the contract that congestion leaves, 0..1
+    congestion: str = ""  # what congestion does about it, for people
+    drained: str = ""  # why nothing new may go there
+    bound: bool = True
+    admit_share: float = 1.0  # by health: 0 dead, 1 all, between them the slow start
+    probe: bool = False  # one part may go to ask whether it lives
+
+    @property
+    def wait_s(self) -> float:
+        """How long a part joining its queue would wait."""
+        return self.queued / self.rate if self.rate > 0 else (float("inf") if self.queued else 0.0)
+
+    @property
+    def weakest(self) -> str:
+        """The worst term, for people: "latency 0.40"; "" when all are well."""
+        name, value = min(self.terms, key=lambda term: term[1], default=("", 1.0))
+        return f"{name} {value:.2f}" if value < 0.995 else ""
+
+
+@attrs.frozen
+class Ranked:
+    """A carrier that may take parts of this plan."""
+
+    carrier: str
+    weight: float  # its share of the parts, 0..1
+    tier: Tier
+    reason: str
+    quality: float = 1.0
+    latency_ms: float = 0.0
+    size: float = 1.0  # its share against the mean of its group
+
+
+@attrs.frozen
+class Standing:
+    """Whether a carrier is in the band, and since when it would or does belong there; handed from plan to plan."""
+
+    inside: bool = True
+    well_since: float | None = None  # outside, but good enough since then
+    back_since: float | None = None  # inside again since then: slow start
+
+
+INSIDE: Final = Standing()
+
+Spoke = tuple[float, float, float, Ranked, bool]
+"""Upper end of its share, start and length of its group's share, who, and whether it is alone in the group."""
+
+
+@attrs.frozen
+class Plan:
+    """Who may take parts of one route and class now."""
+
+    route: Route
+    message_class: int
+    choices: tuple[Ranked, ...]  # preferred first; weights sum to 1 unless empty
+    refused: tuple[tuple[str, str], ...]
+    probes: tuple[Ranked, ...]  # one part each may go first, if `Health.claim_probe` agrees
+    waiting: Ranked  # where a part waits when nobody can take it
+    panic: bool
+    reason: str
+    at: float
+    standing: Mapping[str, Standing]
+    wheel: tuple[Spoke, ...]
+    tolerance: float  # `pick_tolerance`, at hand
+
+    @property
+    def best(self) -> Ranked:
+        """The carrier with the greatest share, or where to wait."""
+        return max(self.choices, key=lambda one: one.weight, default=self.waiting)
+
+
+@attrs.define
+class _Candidate:
+    choice: Choice
+    tier: Tier
+    view: CarrierView
+    standing: Standing
+    fit: float = 0.0
+    share: float = 0.0
+
+    @property
+    def alive(self) -> bool:
+        return self.view.admit_share > 0.0
+
+
+def plan(
+    route: Route,
+    message_class: int,
+    views: Mapping[str, CarrierView],
+    limits: Limits,
+    now: float,
+    previous: Plan | None = None,
+) -> Plan:
+    """Who may take parts of `message_class` on `route` at `now` (monotonic seconds, as in the views).
+
+    `previous`: the plan before this one for the same route and class; without it nobody has to earn a return.
+    """
+    candidates, refused = _candidates(route, message_class, views)
+    _stand(route, candidates, limits, now, previous)
+    groups = _groups(route, candidates, limits)
+    alive = sum(one.alive for one in candidates)
+    paired = _spill(groups, limits, now)
+    panic = bool(candidates) and alive < limits.panic_healthy_share * len(candidates)
+    dead = [one for one in candidates if not one.alive]
+    refused.extend((one.choice.carrier, _dead_reason(one.view, now)) for one in dead)
+    choices, wheel = _lay_out(route, paired)
+    if panic:
+        last, spokes = _panic(dead, alive, len(candidates))
+        choices, wheel = (*choices, *last), (*wheel, *spokes)
+    return Plan(
+        route=route,
+        message_class=message_class,
+        choices=choices,
+        refused=tuple(refused),
+        probes=_probes(route, message_class, dead, limits, now),
+        waiting=_waiting(route, candidates),
+        panic=panic,
+        reason=_plan_reason(route, choices, alive, len(candidates), panic),
+        at=now,
+        standing={one.choice.carrier: one.standing for one in candidates},
+        wheel=wheel,
+        tolerance=limits.pick_tolerance,
+    )
+
+
+def pick(
+    plan: Plan, rng: random.Random, load: Mapping[str, int], room: Mapping[str, int] | None = None
+) -> Ranked | None:
+    """The carrier for one part, or None when none has room.
+
+    `load`: parts in flight or queued at each carrier. `room`: parts each can take right now; without it room is not
+    asked for, and the answer says where the part queues (`plan.waiting` when nobody is alive).
+    """
+    wheel = plan.wheel
+    if not wheel:
+        return plan.waiting if room is None else None
+    throw = rng.random()
+    spoke = next((spoke for spoke in wheel if throw < spoke[0]), wheel[-1])
+    one = spoke[3]
+    if not spoke[4]:
+        throw = spoke[1] + rng.random() * spoke[2]
+        other = next((spoke for spoke in wheel if throw < spoke[0]), wheel[-1])[3]
+        if other is not one and _cost(one, load) > plan.tolerance * _cost(other, load):
+            one = other
+    if room is None or room.get(one.carrier, 0) > 0:
+        return one
+    for other in plan.choices:
+        if room.get(other.carrier, 0) > 0:
+            return other
+    return None
+
+
+def _cost(one: Ranked, load: Mapping[str, int]) -> float:
+    return (one.latency_ms + 1.0) * (load.get(one.carrier, 0) / one.size + 1.0) / one.quality
+
+
+# -- the steps of a plan -----------------------------------------------------------------------------------------------
+
+
+def _candidates(
+    route: Route, message_class: int, views: Mapping[str, CarrierView]
+) -> tuple[list[_Candidate], list[tuple[str, str]]]:
+    """Those that could take such parts if they were well, and why the others could not."""
+    entries: list[tuple[Tier, Choice]] = [("primary", one) for one in route.carriers]
+    entries += [("backup", one) for one in route.backup]
+    picky = message_class in CERTIFIED_CLASSES and any(one.certified for _, one in entries)
+    candidates, refused = [], []
+    for tier, choice in entries:
+        view = views.get(choice.carrier)
+        if view is None:
+            refused.append((choice.carrier, "there is no such carrier"))
+        elif picky and not choice.certified:
+            refused.append((choice.carrier, f"not certified, as {_class_name(message_class)} demands on this route"))
+        elif view.drained:
+            refused.append((choice.carrier, f"drained: {view.drained}"))
+        else:
+            candidates.append(_Candidate(choice, tier, view, INSIDE))
+    return candidates, refused
+
+
+def _stand(route: Route, candidates: list[_Candidate], limits: Limits, now: float, previous: Plan | None) -> None:
+    """Who is in the band of its tier, with hysteresis."""
+    for tier in ("primary", "backup"):
+        members = [one for one in candidates if one.tier == tier and one.alive]
+        best = max((one.view.quality for one in members), default=1.0)
+        least = limits.quality_floor if route.prefer == "cost" else best - limits.quality_band
+        for one in members:
+            was = previous.standing.get(one.choice.carrier) if previous is not None else None
+            one.standing = _standing(one.view.quality, least, was, limits, now)
+
+
+def _standing(quality: float, least: float, was: Standing | None, limits: Limits, now: float) -> Standing:
+    if was is None or was.inside:
+        if quality < least:
+            return Standing(inside=False)
+        if was is None or (was.back_since is not None and now - was.back_since >= limits.slow_start_s):
+            return INSIDE
+        return was
+    if quality < least + min(limits.hysteresis, limits.quality_band):
+        return Standing(inside=False)
+    well_since = now if was.well_since is None else was.well_since
+    if now - well_since < limits.hold_s:
+        return Standing(inside=False, well_since=well_since)
+    return Standing(inside=True, back_since=now)
+
+
+def _groups(route: Route, candidates: list[_Candidate], limits: Limits) -> list[list[_Candidate]]:
+    """The candidates in the order in which they take, equals together. The dead keep the place they had alive."""
+    groups: list[list[_Candidate]] = []
+    for tier in ("primary", "backup"):
+        inside = [one for one in candidates if one.tier == tier and one.standing.inside]
+        outside = [one for one in candidates if one.tier == tier and not one.standing.inside]
+        if route.prefer == "quality":
+            groups.append(inside)
+        else:
+            band = limits.cost_band if route.prefer == "balanced" else 0.0
+            inside.sort(key=lambda one: one.choice.cost)
+            while inside:
+                dearest = inside[0].choice.cost * (1.0 + band)
+                groups.append([one for one in inside if one.choice.cost <= dearest])
+                inside = [one for one in inside if one.choice.cost > dearest]
+        outside.sort(key=lambda one: -one.view.quality)
+        groups.extend([one] for one in outside)
+    return [group for group in groups if group]
+
+
+def _spill(groups: list[list[_Candidate]], limits: Limits, now: float) -> list[tuple[list[_Candidate], str]]:
+    """Give each candidate its share; pair each group with what made it necessary ("" for the first)."""
+    left, short = 1.0, ""
+    paired: list[tuple[list[_Candidate], str]] = []
+    for group in groups:
+        for one in group:
+            one.fit = _fit(one, limits, now)
+        weights = sum(one.choice.weight for one in group)
+        fit = sum(one.choice.weight * one.fit for one in group)
+        takes = min(left, limits.overprovision * fit / weights)
+        for one in group:
+            one.share = takes * one.choice.weight * one.fit / fit if fit else 0.0
+        paired.append((group, short))
+        left -= takes
+        if left > 0.0:
+            names = ", ".join(one.choice.carrier for one in group)
+            short = f"{short}; {names} {fit / weights:.0%} fit" if short else f"{names} {fit / weights:.0%} fit"
+    total = 1.0 - left
+    if 0.0 < total < 1.0:  # nobody is left to take the rest: all take more
+        for group in groups:
+            for one in group:
+                one.share /= total
+    return paired
+
+
+def _fit(one: _Candidate, limits: Limits, now: float) -> float:
+    """How much of its weight a candidate can carry now, 0..1."""
+    view = one.view
+    fit = view.admit_share * view.capacity * min(1.0, view.quality / limits.quality_floor)
+    wait_s = view.wait_s
+    if wait_s > limits.spill_wait_s:
+        fit *= limits.spill_wait_s / wait_s
+    back_since = one.standing.back_since
+    if back_since is not None and limits.slow_start_s:
+        done = min(1.0, (now - back_since) / limits.slow_start_s)
+        fit *= limits.slow_start_share + (1.0 - limits.slow_start_share) * done
+    return fit
+
+
+def _lay_out(route: Route, groups: list[tuple[list[_Candidate], str]]) -> tuple[tuple[Ranked, ...], tuple[Spoke, ...]]:
+    """The choices, preferred first, and the wheel they are drawn from."""
+    choices: list[Ranked] = []
+    wheel: list[Spoke] = []
+    upper = 0.0
+    for group, short in groups:
+        taking = [one for one in group if one.share > 0.0]
+        start, length = upper, sum(one.share for one in taking)
+        for one in taking:
+            ranked = _ranked(route, one, short, one.share * len(taking) / length)
+            choices.append(ranked)
+            upper += one.share
+            wheel.append((upper, start, length, ranked, len(taking) == 1))
+    return tuple(choices), tuple(wheel)
+
+
+def _panic(dead: list[_Candidate], alive: int, of: int) -> tuple[list[Ranked], list[Spoke]]:
+    """The dead that have a bind: after all others when somebody lives, with all the parts when nobody does."""
+    usable = [one for one in dead if one.view.bound]
+    weights = sum(one.choice.weight for one in usable)
+    last: list[Ranked] = []
+    spokes: list[Spoke] = []
+    upper = 0.0
+    for one in usable:
+        share = 0.0 if alive else one.choice.weight / weights
+        reason = f"panic, {alive} of {of} carriers alive; {one.view.state.value}: {one.view.reason}"
+        size = one.choice.weight * len(usable) / weights
+        ranked = Ranked(one.choice.carrier, share, "panic", reason, max(0.01, one.view.quality), size=size)
+        last.append(ranked)
+        if share:
+            upper += share
+            spokes.append((upper, 0.0, 1.0, ranked, len(usable) == 1))
+    return last, spokes
+
+
+def _probes(route: Route, message_class: int, dead: list[_Candidate], limits: Limits, now: float) -> tuple[Ranked, ...]:
+    """Those that one part of this class may ask whether they live.
+
+    A part that may be resent when in doubt asks; others only when the route has no such class, or none came for long.
+    """
+    resendable = {c for c, policy in route.in_doubt.items() if policy.kind == "resend"}
+    if route.classes:
+        resendable &= set(route.classes)
+    ours = message_class in resendable or not resendable
+    return tuple(
+        Ranked(
+            one.choice.carrier,
+            0.0,
+            "probe",
+            f"probe: {one.view.reason}",
+            max(0.01, one.view.quality),
+            one.view.latency_ms,
+        )
+        for one in dead
+        if one.view.probe and (ours or now - one.view.since >= limits.probe_wait_s)
+    )
+
+
+def _waiting(route: Route, candidates: list[_Candidate]) -> Ranked:
+    """Where parts wait when nobody takes them: with a carrier that is expected back, the first of the route."""
+    for one in sorted(candidates, key=lambda one: not one.view.bound):
+        return Ranked(one.choice.carrier, 0.0, "waiting", f"waits: {one.view.state.value}, {one.view.reason}")
+    return Ranked(route.carriers[0].carrier, 0.0, "waiting", "waits: no carrier of the route may take it")
+
+
+# -- what it says ------------------------------------------------------------------------------------------------------
+
+
+def _ranked(route: Route, one: _Candidate, short: str, size: float) -> Ranked:
+    view = one.view
+    parts = [f"{one.tier}, {one.share:.0%} by {route.prefer}", f"quality {view.quality:.2f}"]
+    if view.weakest:
+        parts[-1] += f" ({view.weakest})"
+    if one.choice.cost:
+        parts.append(f"cost {one.choice.cost:g}")
+    if view.latency_ms:
+        parts.append(f"latency {view.latency_ms:.0f} ms")
+    if view.admit_share < 1.0:
+        parts.append(f"slow start {view.admit_share:.0%}")
+    if view.congestion:
+        parts.append(view.congestion)
+    if short:
+        parts.append(f"as {short}")
+    return Ranked(
+        one.choice.carrier, one.share, one.tier, ", ".join(parts), max(0.01, view.quality), view.latency_ms, size
+    )
+
+
+def _dead_reason(view: CarrierView, now: float) -> str:
+    if not view.bound:
+        return f"no bind up for {max(0.0, now - view.since):.0f} s: {view.reason}"
+    return f"{view.state.value} for {max(0.0, now - view.since):.0f} s: {view.reason}"
+
+
+def _plan_reason(route: Route, choices: tuple[Ranked, ...], alive: int, of: int, panic: bool) -> str:
+    shares = ", ".join(f"{one.carrier} {one.weight:.0%}" for one in choices) or "nobody can take it"
+    if panic:
+        return f"panic, {alive} of {of} carriers alive: {shares}"
+    return f"{route.prefer}: {shares}"
+
+
+def _class_name(message_class: int) -> str:
+    return MessageClass(message_class).name.lower()
