@@ -37,11 +37,11 @@ class MessageIds:
         if ms > self._ms:
             self._ms, self._counter = ms, 0
             self._prefix = _base36(ms, 9)
-        counter = self._counter
-        self._counter = counter + 1
-        if self._counter == _COUNTER_MAX:
+        elif self._counter == _COUNTER_MAX:
             self._ms, self._counter = self._ms + 1, 0
             self._prefix = _base36(self._ms, 9)
+        counter = self._counter
+        self._counter = counter + 1
         high, low = divmod(counter, 1296)
         return f"{self._prefix}{_DIGITS[high // 1296]}{_PAIRS[high % 1296]}{_PAIRS[low]}{self._node}"
 
