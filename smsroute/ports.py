@@ -12,11 +12,17 @@ Walk: `engine.build(config, ports)` hands `Ports` down; each room takes only wha
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import random
 import socket
 import ssl
+import stat
+import struct
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import attrs
@@ -27,6 +33,7 @@ Handler = Callable[[trio.abc.Stream, str], Awaitable[None]]
 """What serves one accepted stream: (stream, peer IP address)."""
 
 LISTEN_BACKLOG = 512
+UNIX_PROBE_S = 0.5
 
 
 class Clock(Protocol):
@@ -151,3 +158,73 @@ class ThreadBlocking:
 def system_ports() -> Ports:
     """The real world."""
     return Ports(SystemClock(), SystemEntropy(), SystemNetwork(), ThreadBlocking())
+
+
+def send_datagram(path: str, data: bytes) -> None:
+    """One datagram to a UNIX socket (systemd's), sent or forgotten. `path` may be abstract (a leading NUL)."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.setblocking(False)
+        with contextlib.suppress(OSError):  # nobody listens: the service manager went away, and we go on
+            sender.sendto(data, path)
+
+
+class UnixListener:
+    """A UNIX socket that only its owner may use; a handler's `peer` is who calls, as `uid 1000`."""
+
+    port = 0
+
+    def __init__(self, path: Path, listener: trio.SocketListener) -> None:
+        self._path = path
+        self._listener = listener
+        self._inode = os.lstat(path).st_ino
+
+    async def serve(self, handler: Handler) -> None:
+        async def one(stream: trio.SocketStream) -> None:
+            credentials = stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            await handler(stream, f"uid {struct.unpack('3i', credentials)[1]}")
+
+        await trio.serve_listeners(one, [self._listener])
+
+    async def aclose(self) -> None:
+        """Shut the door and take its name away, unless it is another's by now."""
+        with contextlib.suppress(OSError):
+            if os.lstat(self._path).st_ino == self._inode:
+                os.unlink(self._path)
+        await self._listener.aclose()
+
+
+def listen_unix(path: Path) -> Listener:
+    """A UNIX socket at `path`, mode 0600, its folder made if missing; one that nobody answers at any more is replaced.
+
+    Raises OSError: EADDRINUSE when somebody answers there, EEXIST when what stands there is no socket (it stays).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if os.path.lexists(path):
+        _clear(path)
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)  # the socket is born with mode 0600: there is no moment in which others may connect
+    try:
+        door.bind(str(path))
+        door.listen(LISTEN_BACKLOG)
+        return UnixListener(path, trio.SocketListener(trio.socket.from_stdlib_socket(door)))
+    except BaseException:
+        door.close()
+        raise
+    finally:
+        os.umask(before)
+
+
+def _clear(path: Path) -> None:
+    """Take away a socket whose engine was killed."""
+    if not stat.S_ISSOCK(os.lstat(path).st_mode):
+        raise OSError(errno.EEXIST, "it is there and no socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(UNIX_PROBE_S)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            path.unlink(missing_ok=True)
+            return
+        except TimeoutError:  # its queue is full: somebody is there, and busy
+            pass
+    raise OSError(errno.EADDRINUSE, "another engine answers there")

@@ -1,0 +1,125 @@
+"""What carriers say to submits, and what silence means: responses, timeouts and lost links become events.
+
+Rules:
+- A response is judged by the blame table; only carrier faults reach a score, only a part that was taken is fast.
+- A refusal another carrier may mend goes to the next one at once; when each was tried it goes by `retry_schedule`,
+  until the message's validity ends or `attempts_max` is reached. What no carrier can mend ends now.
+- Throttled means "not taken, slow down": the carrier pauses, the part stays its turn, and moves if another has room.
+- A timer or a lost link says nothing about the part: it is in doubt, and the route's in_doubt policy decides.
+
+Walk: `carriers/dispatch` hands over what `carriers/bind` received; events go to `store/journal`, figures to
+`carriers/station`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol, cast
+
+from smsroute.carriers.bind import Bind, Row
+from smsroute.carriers.station import Station
+from smsroute.config import Limits
+from smsroute.message import AnyEvent, Blame, Doubted, Part, Responded
+from smsroute.ports import Ports
+from smsroute.routing.outcome import Verdict, verdict
+from smsroute.smpp import names, receipt
+from smsroute.smpp.codec import response_message_id
+from smsroute.smpp.session import Response
+from smsroute.store.journal import Journal
+
+OK: Final = int(Blame.OK)
+
+GIVE_UP: Final = 0.0
+"""retry_at of a refusal that is final."""
+
+
+class Board(Protocol):
+    """What answers need of `carriers/dispatch`."""
+
+    ports: Ports
+    limits: Limits
+    journal: Journal
+    stations: dict[str, Station]
+
+    def other_carrier(self, part: Part, tried: set[str]) -> str | None: ...
+    def wake(self, carriers: set[str]) -> None: ...
+
+
+class Answers:
+    """See the module."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    async def answered(self, bind: Bind, responses: Sequence[Response]) -> None:
+        """One read's worth of responses."""
+        clock = self._board.ports.clock
+        wall, monotonic = clock.wall(), clock.monotonic()
+        station = self._board.stations[bind.carrier.name]
+        rule = bind.carrier.dialect.ids
+        events: list[AnyEvent] = []
+        taken: dict[str, list[float]] = {}
+        for response in responses:
+            part, attempt, network = cast(Row, response.token)
+            if response.command_status == names.ESME_ROK:
+                message_id = response_message_id(response.body)
+                key = receipt.response_key(rule, message_id)
+                events.append(
+                    Responded(part.part_id, attempt, wall, OK, 0, message_id, key if key != message_id else "")
+                )
+                times = taken.get(network)
+                if times is None:
+                    taken[network] = times = []
+                times.append(response.sent_at)
+            else:
+                said = verdict(response.command_status, bind.carrier.outcomes)
+                sent_at = response.sent_at
+                station.answered(network, said.blame, monotonic - sent_at, monotonic, 1, sent_at)
+                events.append(self._refused(part, attempt, response.command_status, said, wall))
+        for network, times in taken.items():
+            station.answered(network, Blame.OK, monotonic - min(times), monotonic, len(times), max(times))
+        self._board.wake({bind.carrier.name})  # room in the window is there before the answer is durable
+        await self._board.journal.commit(events, must=True)
+
+    def _refused(self, part: Part, attempt: int, code: int, said: Verdict, wall: float) -> Responded:
+        carrier = part.attempts[attempt].carrier
+        retry_at, following, why = self._next(part, carrier, code, said, wall)
+        return Responded(part.part_id, attempt, wall, said.blame, code, "", "", retry_at, following, why)
+
+    def _next(self, part: Part, carrier: str, code: int, said: Verdict, wall: float) -> tuple[float, str, str]:
+        """(when it may go again or GIVE_UP, where it queues, why) after `carrier` refused it."""
+        limits = self._board.limits
+        what = f"{carrier} answered {names.status_name(code)}: {said.note}"
+        if said.blame == Blame.THROTTLED:
+            return wall, carrier, what
+        tried = [attempt.carrier for attempt in part.attempts if attempt.blame != Blame.THROTTLED]
+        if said.blame == Blame.PERMANENT_MESSAGE or len(tried) >= limits.attempts_max:
+            return GIVE_UP, "", what if len(tried) < limits.attempts_max else f"{len(tried)} attempts; {what}"
+        other = self._board.other_carrier(part, set(tried)) if said.elsewhere else None
+        if other is not None:
+            return wall, other, what
+        round_number = tried.count(carrier) - 1
+        schedule = limits.retry_schedule_s
+        pause_s = schedule[min(round_number, len(schedule) - 1)]
+        following = self._board.other_carrier(part, {carrier}) if said.elsewhere else None
+        return wall + pause_s, following or carrier, f"{what}; every carrier was tried, again in {pause_s:g} s"
+
+    def timed_out(self, bind: Bind, rows: Sequence[Row]) -> None:
+        """Nobody answered in time."""
+        self._doubt(bind, rows, f"no answer from {bind.name} in {bind.carrier.response_timeout_s:g} s")
+
+    def lost(self, bind: Bind, rows: Sequence[Row], why: str) -> None:
+        """The link is gone with these in flight."""
+        self._doubt(bind, rows, f"{bind.name}: {why}")
+
+    def _doubt(self, bind: Bind, rows: Sequence[Row], why: str) -> None:
+        if not rows:
+            return
+        clock = self._board.ports.clock
+        station = self._board.stations[bind.carrier.name]
+        now = clock.monotonic()
+        for network in sorted({row[2] for row in rows}):
+            parts = sum(row[2] == network for row in rows)
+            station.answered(network, Blame.UNKNOWN, bind.carrier.response_timeout_s, now, parts, now)
+        part_ids = [part.part_id for part, attempt, _ in rows if attempt == len(part.attempts) - 1]
+        self._board.journal.append([Doubted(clock.wall(), part_ids, why)], must=True)

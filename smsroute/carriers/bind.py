@@ -1,0 +1,285 @@
+"""One bind: a session kept up towards a carrier, with its window and its reservations.
+
+Rules:
+- Connect, bind, serve, lose, wait, again: with equal jitter between `reconnect_min_s` and `reconnect_max_s`, doubled at
+  each failure in a row. A refusal that only an operator can mend (wrong password or system_id) waits
+  `reconnect_refused_s`: hammering gets accounts locked.
+- `room` is the window less what is in flight and what is reserved; a place is reserved before an attempt is made
+  durable and used (`launch`) or given back (`release`) after. So in flight never passes the window (law 7).
+- A dead link tells what was in flight, in order, and that is in doubt; a part launched on a bind that went down while
+  its attempt was written never left, and says so.
+- This is the boundary where a fault of ours (an AssertionError in one session) ends one link, is logged with its
+  trace, counted, and nothing else.
+
+Walk: run by `engine`, one task each; `carriers/dispatch` reserves and launches; what comes in goes to `Desk`
+(`carriers/dispatch` for answers and losses, `carriers/receipts` for deliver_sm).
+"""
+
+from __future__ import annotations
+
+import random
+import ssl
+from collections.abc import Sequence
+from typing import Final, Protocol, cast
+
+import structlog
+import trio
+
+from smsroute.config import BindConfig, Carrier, Limits
+from smsroute.link import Link
+from smsroute.message import Part
+from smsroute.ports import Ports
+from smsroute.smpp import names
+from smsroute.smpp.codec import Pdu
+from smsroute.smpp.session import (
+    BindRefused,
+    Bound,
+    Received,
+    Request,
+    Response,
+    Role,
+    Session,
+    SessionLimits,
+    TimedOut,
+)
+
+log: Final = structlog.get_logger("smsroute.bind")
+
+Row = tuple[Part, int, str]
+"""A part, the index of its attempt and the network it was routed by: the token of a request in flight."""
+
+COMMANDS: Final = {
+    "transceiver": names.BIND_TRANSCEIVER,
+    "transmitter": names.BIND_TRANSMITTER,
+    "receiver": names.BIND_RECEIVER,
+}
+HOPELESS: Final = frozenset({names.ESME_RINVPASWD, names.ESME_RINVSYSID})
+
+
+class Desk(Protocol):
+    """Who is told what happens on a bind."""
+
+    async def answered(self, bind: Bind, responses: Sequence[Response]) -> None: ...
+    def timed_out(self, bind: Bind, rows: Sequence[Row]) -> None: ...
+    def lost(self, bind: Bind, rows: Sequence[Row], why: str) -> None: ...
+    async def delivered(self, bind: Bind, pdus: Sequence[Pdu]) -> None: ...
+    def changed(self, bind: Bind) -> None: ...
+
+
+class Bind:
+    """See the module."""
+
+    def __init__(
+        self, name: str, mode: str, config: BindConfig, carrier: Carrier, *, ports: Ports, limits: Limits, desk: Desk
+    ) -> None:
+        self.name = name
+        self.mode = mode
+        self.sends = mode != "receiver"
+        self.carrier = carrier
+        self.state = "down"
+        self.since = ports.clock.wall()
+        self.reason = "not tried yet"
+        self.tried = False
+        self.reserved = 0
+        self.faults = 0
+        self.window = carrier.window  # what congestion leaves of the contract; set by the carrier's station
+        self._config = config
+        self._host, self._port = (config.host, config.port)
+        if mode == "receiver" and config.receiver_address is not None:
+            self._host, self._port = config.receiver_address
+        self._ports = ports
+        self._limits = limits
+        self._desk = desk
+        self._rng: random.Random = ports.entropy.rng(f"bind/{name}")
+        self._session: Session | None = None
+        self._link: Link | None = None
+        self._stop = trio.Event()
+
+    # -- sending ------------------------------------------------------------------------------------------------------
+
+    @property
+    def in_flight(self) -> int:
+        """Requests written and unanswered."""
+        return len(self._session.in_flight) if self._session is not None else 0
+
+    @property
+    def room(self) -> int:
+        """Parts that may be reserved now."""
+        if self.state != "bound" or not self.sends or self._session is None or not self._session.bound:
+            return 0
+        return min(self.window, self.carrier.window) - len(self._session.in_flight) - self.reserved
+
+    @property
+    def oldest_sent_at(self) -> float | None:
+        """Monotonic time of the oldest request still unanswered."""
+        return self._session.oldest_sent_at() if self._session is not None else None
+
+    def reserve(self) -> None:
+        """Take one place in the window."""
+        self.reserved += 1
+
+    def release(self, places: int) -> None:
+        """Give places back: their attempts were not made durable."""
+        self.reserved -= places
+        assert self.reserved >= 0, f"bind {self.name}: {self.reserved} places reserved"
+
+    def launch(self, rows: list[Row], bodies: list[bytes]) -> bool:
+        """Write these parts, whose attempts are durable, in the places reserved for them.
+
+        Returns False when the session is gone: nothing left.
+        """
+        self.release(len(rows))
+        if self._session is None or not self._session.bound or self._link is None or not self._link.up:
+            return False
+        now = self._ports.clock.monotonic()
+        self._link.write(self._session.send_requests(names.SUBMIT_SM, bodies, list(rows), now))
+        return True
+
+    def answer(self, data: bytes) -> None:
+        """Write answers to the carrier's deliver_sm."""
+        if self._link is not None:
+            self._link.write(data)
+
+    # -- living -------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Keep the session up until cancelled or stopped."""
+        clock = self._ports.clock
+        failures = 0
+        while not self._stop.is_set():
+            started = clock.monotonic()
+            hopeless = await self._once()
+            lived = clock.monotonic() - started > self.carrier.reconnect_max_s
+            failures = 1 if lived else failures + 1
+            if hopeless:
+                wait_s = self._limits.reconnect_refused_s
+            else:
+                ceiling = min(self.carrier.reconnect_max_s, self.carrier.reconnect_min_s * 2 ** min(failures - 1, 20))
+                wait_s = ceiling / 2 + self._rng.uniform(0, ceiling / 2)
+            with trio.move_on_at(clock.monotonic() + wait_s):
+                await self._stop.wait()
+
+    def stop(self) -> None:
+        """Unbind: no new sends, then the dance, then the end of `run`."""
+        self._stop.set()
+        if self._session is not None and self._link is not None and self.state == "bound":
+            self._set("unbinding", "the engine drains")
+            self._link.write(self._session.unbind(self._ports.clock.monotonic()))
+        elif self._link is not None:
+            self._link.close("the engine stops")
+
+    async def _once(self) -> bool:
+        """One life of the session. Returns whether only an operator can mend why it ended."""
+        self._set("connecting", f"dialling {self._host}:{self._port}")
+        try:
+            with trio.fail_after(self._limits.connect_timeout_s):
+                stream = await self._ports.network.connect(self._host, self._port, self._tls())
+        except (OSError, trio.TooSlowError) as error:
+            self._down(f"cannot reach {self._host}:{self._port}: {error or 'no answer'}")
+            return False
+        now = self._ports.clock.monotonic()
+        session = Session(Role.ESME, self._session_limits(), now, first_sequence=self._limits.first_sequence)
+        self._session = session
+        self._link = Link(stream, session, self._ports.clock, self._limits)
+        self._hopeless = False
+        self._link.write(self._bind_request(session, now))
+        try:
+            why = await self._link.run(self._receive)
+        except AssertionError:
+            self.faults += 1
+            why = "a fault of ours"
+            log.exception("bind.fault", bind=self.name)
+        rows = cast(list[Row], session.lost(why))
+        self._link = self._session = None
+        self._down(self.reason if self._hopeless else why)
+        self._desk.lost(self, rows, why)
+        return self._hopeless
+
+    async def _receive(self, received: Sequence[Received]) -> None:
+        responses: list[Response] = []
+        deliveries: list[Pdu] = []
+        expired: list[Row] = []
+        for item in received:
+            if isinstance(item, Response):
+                responses.append(item)
+            elif isinstance(item, Request):
+                deliveries.append(item.pdu)
+            elif isinstance(item, TimedOut):
+                expired.append(cast(Row, item.token))
+            elif isinstance(item, Bound):
+                self._set("bound", f"bound to {self._host}:{self._port}")
+            elif isinstance(item, BindRefused):
+                status = item.command_status
+                self._hopeless = status in HOPELESS
+                self.reason = f"bind refused: {names.status_name(status)}"
+                assert self._link is not None
+                self._link.close(self.reason)
+        if expired:
+            self._desk.timed_out(self, expired)
+        if responses:
+            await self._desk.answered(self, responses)
+        if deliveries:
+            await self._desk.delivered(self, deliveries)
+
+    def _bind_request(self, session: Session, now: float) -> bytes:
+        carrier = self.carrier
+        return session.bind(
+            COMMANDS[self.mode],
+            now,
+            system_id=carrier.system_id,
+            password=carrier.password.reveal().decode("latin-1"),
+            system_type=carrier.system_type,
+            version=carrier.interface_version,
+            addr_ton=carrier.addr_ton,
+            addr_npi=carrier.addr_npi,
+            address_range=carrier.address_range,
+        )
+
+    def _session_limits(self) -> SessionLimits:
+        carrier, limits = self.carrier, self._limits
+        return SessionLimits(
+            pdu_octets_max=limits.pdu_octets_max,
+            window=carrier.window,
+            response_timeout_s=carrier.response_timeout_s,
+            enquire_link_s=carrier.enquire_link_s,
+            enquire_link_missed_max=limits.enquire_link_missed_max,
+            bind_timeout_s=limits.bind_timeout_s,
+            unbind_timeout_s=limits.unbind_timeout_s,
+            nacks_max=limits.nacks_max,
+            tombstones_max=limits.tombstones_max,
+        )
+
+    def _tls(self) -> ssl.SSLContext | None:
+        tls = self._config.tls
+        if tls is None:
+            return None
+        context = ssl.create_default_context(cafile=str(tls.ca) if tls.ca else None)
+        if tls.certificate is not None:
+            context.load_cert_chain(tls.certificate, tls.key)
+        return context
+
+    def _down(self, why: str) -> None:
+        self._set("down", why)
+
+    def _set(self, state: str, reason: str) -> None:
+        self.tried = self.tried or state in ("bound", "down")
+        if state != self.state or state == "down":
+            log.info(f"bind.{state}", bind=self.name, reason=reason)
+        if state != self.state:
+            self.since = self._ports.clock.wall()
+        self.state, self.reason = state, reason
+        self._desk.changed(self)
+
+
+def binds_of(carrier: Carrier, ports: Ports, limits: Limits, desk: Desk) -> list[Bind]:
+    """A carrier's binds, named carrier-1, carrier-2 …; a pair is carrier-1-tx and carrier-1-rx."""
+    binds: list[Bind] = []
+    number = 0
+    for config in carrier.binds:
+        for _ in range(config.count):
+            number += 1
+            name = f"{carrier.name}-{number}"
+            modes = [("", config.mode)] if config.mode != "pair" else [("-tx", "transmitter"), ("-rx", "receiver")]
+            for suffix, mode in modes:
+                binds.append(Bind(name + suffix, mode, config, carrier, ports=ports, limits=limits, desk=desk))
+    return binds

@@ -1,0 +1,413 @@
+"""Dispatch: from a due part to a bind, and what to do when there is no room.
+
+NAME
+    Dispatch.takeoff() -> Flight (new parts, from `esmes/accept`); Dispatch.run() (parts that wait); `carriers/answers`
+    (what carriers said).
+
+WALK
+    due part -> routing.table (which rule) -> routing.decide (which carrier, why) -> a place reserved on a bind
+    -> Attempted made durable (store/journal) -> HERE -> carriers/bind.launch -> link out.
+
+STRATEGIES
+    straight through    A new part whose carrier has room and no queue shares the commit of its acceptance: one fsync
+                        from submit_sm to the carrier.
+    queues              Otherwise it queues at the carrier chosen for it, in the lane of its class: otp, alert, info,
+                        marketing. A carrier's own task empties its lanes as its windows and pace allow.
+    moving              Parts queued at a carrier that is sick, drained or without room move to one the plan prefers and
+                        that has room, each with its reason. A multipart message moves only while none of its parts
+                        went (law 8).
+    shared plans        Who may take a route and class now, with what weight and why, is computed once per `plan_ttl_s`
+                        and whenever a carrier's health changes, not per message.
+    reserve, journal,   A place in a bind's window and a token of its pace are taken before the attempt is written down
+    launch              and used, or given back, after (laws 2 and 7). A bind that died in between is told apart: its
+                        parts never left.
+
+LIMITS
+    carrier.window, carrier.rate; dispatch_batch_max parts a commit; plan_ttl_s.
+
+DIAGNOSTICS
+    attempt reasons (`smsroute trace`), plans with every refusal and its number (`smsroute explain`), queues (`health`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+
+import trio
+
+from smsroute.carriers.answers import Answers
+from smsroute.carriers.bind import Bind, Row
+from smsroute.carriers.receipts import Receipts
+from smsroute.carriers.station import Station
+from smsroute.carriers.sweep import Sweep
+from smsroute.config import Config
+from smsroute.ledger import Ledger
+from smsroute.message import AnyEvent, Attempted, Moved, Part, State, Withdrawn
+from smsroute.ports import Ports
+from smsroute.routing import decide
+from smsroute.routing.decide import Plan, Ranked
+from smsroute.routing.table import Rule, Table
+from smsroute.smpp.codec import Pdu, parse_sm
+from smsroute.smpp.session import Response
+from smsroute.store.base import StoreError
+from smsroute.store.journal import Journal
+
+Pin = tuple[str, str]
+"""The carrier and bind that a multipart message took."""
+
+
+class Flight:
+    """Parts on their way to binds: reserved, then durable, then gone."""
+
+    __slots__ = ("_dispatch", "_now", "_pins", "_rows")
+
+    def __init__(self, dispatch: Dispatch, now: float) -> None:
+        self._dispatch = dispatch
+        self._now = now
+        self._rows: dict[tuple[Bind, str, str, str], list[str]] = {}
+        self._pins: list[str] = []
+
+    def place(
+        self, part_id: str, destination_addr: str, source_addr: str, esme: str, message_class: int, multipart: str
+    ) -> tuple[str, str] | None:
+        """(route, carrier) of a new part, its place reserved when there is room now; None when no route leads there."""
+        dispatch, now = self._dispatch, self._now
+        rule = dispatch.table.match(destination_addr, source_addr, esme, message_class)
+        if rule is None:
+            return None
+        pin = dispatch.pin(multipart) if multipart else None
+        if pin is not None:
+            carrier, reason = pin[0], f"with its other parts on {pin[1]}"
+        else:
+            carrier, reason = dispatch.choose(rule, message_class, now)
+        if not dispatch.draining and not dispatch.ledger.queues.ahead(carrier, message_class):
+            station = dispatch.stations[carrier]
+            if not station.drained:
+                bind = station.bind_with_room() if pin is None else station.bind_named(pin[1])
+                if bind is not None and station.grant(now):
+                    self.add(part_id, bind, rule.route.name, rule.prefix, reason, multipart)
+        return rule.route.name, carrier
+
+    def add(self, part_id: str, bind: Bind, route: str, network: str, reason: str, multipart: str) -> None:
+        """Reserve a place on `bind` for a part."""
+        bind.reserve()
+        key = (bind, route, network, reason)
+        rows = self._rows.get(key)
+        if rows is None:
+            rows = self._rows[key] = []
+        rows.append(part_id)
+        if multipart:
+            self._dispatch.pins[multipart] = (bind.carrier.name, bind.name)
+            self._pins.append(multipart)
+
+    def attempts(self, wall: float) -> list[AnyEvent]:
+        """What makes them durable. `wall`: Unix seconds."""
+        return [
+            Attempted(wall, bind.carrier.name, bind.name, route, reason, part_ids)
+            for (bind, route, _, reason), part_ids in self._rows.items()
+        ]
+
+    def leave(self, error: StoreError | None) -> None:
+        """Durable: write them. Not durable: give the places back."""
+        for (bind, _, network, _), part_ids in self._rows.items():
+            if error is None:
+                self._dispatch.launch(bind, network, part_ids)
+            else:
+                bind.release(len(part_ids))
+        for multipart in self._pins:
+            self._dispatch.pins.pop(multipart, None)  # from here the ledger knows
+
+
+class Dispatch:
+    """See the module."""
+
+    def __init__(self, config: Config, ledger: Ledger, journal: Journal, ports: Ports) -> None:
+        self.ledger = ledger
+        self.journal = journal
+        self.ports = ports
+        self.limits = config.limits
+        self.draining = False
+        self.table = Table(config.routes)
+        self.pins: dict[str, Pin] = {}
+        self.tried = trio.Event()
+        self.stations = {
+            name: Station(carrier, ports, config.limits, ledger, self) for name, carrier in config.carriers.items()
+        }
+        self.binds = [bind for station in self.stations.values() for bind in station.binds]
+        self._rng = ports.entropy.rng("dispatch")
+        self._plans: dict[tuple[str, str, int], tuple[float, Plan]] = {}
+        self._wakes = {name: trio.Event() for name in config.carriers}
+        self._quiet = trio.Event()
+        self._sweep = Sweep(config, ledger, journal, ports, self._tick)
+        self._answers = Answers(self)
+        self._receipts: Receipts | None = None
+
+    def connect(self, receipts: Receipts) -> None:
+        """Who reads what carriers deliver."""
+        self._receipts = receipts
+
+    @property
+    def in_flight(self) -> int:
+        """Parts reserved or written and unanswered, over all binds."""
+        return sum(bind.in_flight + bind.reserved for bind in self.binds)
+
+    # -- choosing ------------------------------------------------------------------------------------------------------
+
+    def takeoff(self) -> Flight:
+        """A flight for parts that are made durable together."""
+        return Flight(self, self.ports.clock.monotonic())
+
+    def plan(self, rule: Rule, message_class: int, now: float) -> Plan:
+        """Who may take this route and class now. `now`: monotonic seconds."""
+        key = (rule.route.name, rule.prefix, message_class)
+        cached = self._plans.get(key)
+        if cached is not None and cached[0] > now:
+            return cached[1]
+        route = rule.route
+        views = {
+            entry.carrier: self.stations[entry.carrier].view(rule.prefix, now)
+            for entry in (*route.carriers, *route.backup)
+        }
+        plan = decide.plan(route, message_class, views, self.limits, now, cached[1] if cached is not None else None)
+        if cached is None and len(self._plans) >= self.limits.networks_max:
+            self._plans.clear()
+        self._plans[key] = (now + self.limits.plan_ttl_s, plan)
+        return plan
+
+    def choose(self, rule: Rule, message_class: int, now: float) -> tuple[str, str]:
+        """(carrier, reason) for one part; where it waits, when nobody may take it now."""
+        plan = self.plan(rule, message_class, now)
+        for probe in plan.probes:
+            if self.stations[probe.carrier].dossier.claim_probe(rule.prefix, now):
+                self._stale()
+                return probe.carrier, probe.reason
+        ranked = decide.pick(plan, self._rng, self._loads()) or plan.waiting
+        return ranked.carrier, ranked.reason
+
+    def _loads(self) -> dict[str, int]:
+        return {name: station.in_flight for name, station in self.stations.items()}
+
+    def _stale(self) -> None:
+        """Health changed: the next part of each route gets a new plan, which remembers the one before."""
+        self._plans = {key: (0.0, plan) for key, (_, plan) in self._plans.items()}
+
+    def other_carrier(self, part: Part, tried: set[str]) -> str | None:
+        """Another carrier of the part's route that may take it now, the best first; None when there is none."""
+        if part.multipart and self.pin(part.multipart) is not None:
+            return None
+        rule = self._rule(part)
+        if rule is None:
+            return None
+        plan = self.plan(rule, part.message_class, self.ports.clock.monotonic())
+        return next((ranked.carrier for ranked in plan.choices if ranked.carrier not in tried), None)
+
+    def pin(self, multipart: str) -> Pin | None:
+        """Where this multipart message went, or is about to."""
+        pin = self.pins.get(multipart)
+        if pin is None:
+            known = self.ledger.multiparts.get(multipart)
+            if known is not None and known.bind and known.carrier in self.stations:
+                return known.carrier, known.bind
+        return pin
+
+    def _rule(self, part: Part) -> Rule | None:
+        return self.table.match(part.destination_addr, part.source_addr, part.esme, part.message_class)
+
+    # -- what waits ----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Each carrier's task, and the timekeeper's."""
+        await self._rehome()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._sweep.run)
+            for name in self.stations:
+                nursery.start_soon(self._empty_lanes, name)
+
+    def wake(self, carriers: Iterable[str]) -> None:
+        """Something changed for these carriers: parts, room, pace or health."""
+        for name in carriers:
+            wake = self._wakes.get(name)
+            if wake is not None:  # else a carrier that left the config: `_rehome` moves its parts
+                wake.set()
+
+    def _tick(self) -> None:
+        now = self.ports.clock.monotonic()
+        changed = [station.tick(now) for station in self.stations.values()]
+        if any(changed):
+            self._stale()
+            self.wake(self.stations)
+        elif self.ledger.queues.woken:
+            self.wake(self.ledger.queues.woken)
+        self.ledger.queues.woken.clear()
+
+    async def _rehome(self) -> None:
+        """Parts that wait for a carrier the config no longer has go where its routes lead now."""
+        now, wall = self.ports.clock.monotonic(), self.ports.clock.wall()
+        moved: dict[tuple[str, str], list[str]] = {}
+        for name in sorted(self.ledger.queues.lanes.keys() - self.stations.keys()):
+            for part in self.ledger.queues.due(name):
+                rule = self.table.match(part.destination_addr, part.source_addr, part.esme, part.message_class)
+                if rule is not None:
+                    carrier, _ = self.choose(rule, part.message_class, now)
+                    moved.setdefault((carrier, rule.route.name), []).append(part.part_id)
+        if moved:
+            await self.journal.commit(
+                [
+                    Moved(wall, part_ids, carrier, route, "its carrier left the configuration")
+                    for (carrier, route), part_ids in moved.items()
+                ]
+            )
+
+    async def _empty_lanes(self, name: str) -> None:
+        station = self.stations[name]
+        clock = self.ports.clock
+        while True:
+            wake = self._wakes[name] = trio.Event()
+            if self.draining or not station.queued:
+                await wake.wait()
+                continue
+            now = clock.monotonic()
+            flight = self.takeoff()
+            events = self._pick(station, flight, now)
+            if events:
+                await self.journal.commit(events, flight.leave)
+                continue
+            # Nothing could go: until something changes, or until pace, pause or a fresh plan may allow it.
+            with trio.move_on_at(station.next_chance(now)):
+                await wake.wait()
+
+    def _pick(self, station: Station, flight: Flight, now: float) -> list[AnyEvent]:
+        """The events that send, or move, the parts at the head of a carrier's lanes."""
+        name = station.carrier.name
+        moved: dict[tuple[str, str, str], list[str]] = {}
+        taken: Counter[str] = Counter()
+        for part in islice(self.ledger.queues.due(name), self.limits.dispatch_batch_max):
+            pin = self.pin(part.multipart) if part.multipart else None
+            if pin is not None:
+                if pin[0] != name:
+                    moved.setdefault((pin[0], part.route, "its other parts went there"), []).append(part.part_id)
+                    continue
+                bind = station.bind_named(pin[1])
+                if bind is not None and station.grant(now):
+                    flight.add(part.part_id, bind, part.route, "", "with its other parts", part.multipart)
+                continue
+            rule = self.table.match(part.destination_addr, part.source_addr, part.esme, part.message_class)
+            network = rule.prefix if rule is not None else ""
+            why_not = self._why_not(station, rule, part, now)
+            bind = None if why_not else station.bind_with_room()
+            if bind is not None and station.grant(now):
+                flight.add(part.part_id, bind, part.route, network, part.why or "its turn came", part.multipart)
+                continue
+            other = self._elsewhere(rule, part, name, taken, now) if rule is not None else None
+            if other is None:
+                break  # no room here and nowhere else: those behind it have none either
+            taken[other.carrier] += 1
+            reason = f"{why_not or 'no room at ' + name}; {other.reason}"
+            moved.setdefault((other.carrier, part.route, reason), []).append(part.part_id)
+        wall = self.ports.clock.wall()
+        moves: list[AnyEvent] = [
+            Moved(wall, part_ids, carrier, route, reason) for (carrier, route, reason), part_ids in moved.items()
+        ]
+        return moves + flight.attempts(wall)
+
+    def _why_not(self, station: Station, rule: Rule | None, part: Part, now: float) -> str:
+        """Why a queued part may not go to the carrier it waits for; "" when it may."""
+        if station.drained:
+            return f"{station.carrier.name} is drained: {station.drained}"
+        if rule is None:
+            return ""
+        plan = self.plan(rule, part.message_class, now)
+        if any(ranked.carrier == station.carrier.name for ranked in plan.choices):
+            return ""
+        probed = any(probe.carrier == station.carrier.name for probe in plan.probes)
+        if probed and station.dossier.claim_probe(rule.prefix, now):
+            self._stale()
+            return ""
+        return next((reason for name, reason in plan.refused if name == station.carrier.name), "not of this route")
+
+    def _elsewhere(self, rule: Rule, part: Part, name: str, taken: Counter[str], now: float) -> Ranked | None:
+        """Another carrier of the plan that has room now, less what this round has already moved there."""
+        plan = self.plan(rule, part.message_class, now)
+        for ranked in plan.choices:
+            other = self.stations[ranked.carrier]
+            if ranked.carrier == name or self.ledger.queues.ahead(ranked.carrier, part.message_class):
+                continue
+            if other.headroom(now) > taken[ranked.carrier]:
+                return ranked
+        return None
+
+    # -- after the commit ----------------------------------------------------------------------------------------------
+
+    def launch(self, bind: Bind, network: str, part_ids: list[str]) -> None:
+        """Write parts whose attempts are durable, in the places reserved for them."""
+        rows: list[Row] = []
+        for part_id in part_ids:
+            part = self.ledger.parts[part_id]
+            attempt = part.attempts[-1] if part.attempts else None
+            if attempt is not None and part.state == State.ATTEMPTED and attempt.bind == bind.name:
+                rows.append((part, len(part.attempts) - 1, network))
+        bind.release(len(part_ids) - len(rows))  # overtaken: ended while their attempt was written down
+        if rows and not bind.launch(rows, [self._body(bind, part) for part, _, _ in rows]):
+            wall = self.ports.clock.wall()
+            unsent = [part.part_id for part, _, _ in rows]
+            self.journal.append([Withdrawn(wall, unsent, f"{bind.name} went down before it left")], must=True)
+
+    def _body(self, bind: Bind, part: Part) -> bytes:
+        """The submit_sm body as this carrier gets it: the ESME's own, but for what its contract with us asks."""
+        if part.wants_receipt == 2 or (part.wants_receipt == 0 and bind.carrier.receipts == "always"):
+            # An ESME that asks for failures only is told of failures only by us: without success we would wait for
+            ever.at = parse_sm(part.body).registered_delivery_at
+            return part.body[:at] + bytes(((part.body[at] & ~3) | 1,)) + part.body[at + 1 :]
+        return part.body
+
+    # -- what binds say (carriers/bind.Desk) ---------------------------------------------------------------------------
+
+    async def answered(self, bind: Bind, responses: Sequence[Response]) -> None:
+        """Carriers answered submits."""
+        await self._answers.answered(bind, responses)
+        self._check_quiet()
+
+    def timed_out(self, bind: Bind, rows: Sequence[Row]) -> None:
+        """Nobody answered in time."""
+        self._answers.timed_out(bind, rows)
+        self.wake([bind.carrier.name])
+        self._check_quiet()
+
+    def lost(self, bind: Bind, rows: Sequence[Row], why: str) -> None:
+        """A link is gone with these in flight."""
+        self._answers.lost(bind, rows, why)
+        self._check_quiet()
+
+    async def delivered(self, bind: Bind, pdus: Sequence[Pdu]) -> None:
+        """Carriers deliver receipts, or messages from handsets."""
+        assert self._receipts is not None, "connect comes before run"
+        await self._receipts.delivered(bind, pdus)
+
+    def changed(self, bind: Bind) -> None:
+        """A bind changed its state."""
+        self.stations[bind.carrier.name].bind_changed(self.ports.clock.monotonic())
+        self._stale()
+        self.wake(self.stations)
+        if all(bind.tried for bind in self.binds):
+            self.tried.set()
+        self._check_quiet()
+
+    # -- stopping ------------------------------------------------------------------------------------------------------
+
+    async def landed(self) -> None:
+        """Return when nothing is in flight any more."""
+        await self._until(lambda: not self.in_flight)
+
+    async def all_down(self) -> None:
+        """Return when every bind is down."""
+        await self._until(lambda: all(bind.state == "down" for bind in self.binds))
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._quiet = trio.Event()
+            await self._quiet.wait()
+
+    def _check_quiet(self) -> None:
+        self._quiet.set()

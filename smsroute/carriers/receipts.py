@@ -1,0 +1,123 @@
+"""A carrier's deliver_sm: receipts become durable facts, then they are answered.
+
+Rules:
+- A receipt is answered 0 only after it is durable, applied or parked as orphan (law 3); a receipt nobody knows is
+  answered
+  0 too: an error would only make the carrier send it for hours (quirks O10).
+- While the disk is sick nothing is answered: the facts wait in memory, the carrier keeps its copy, and whichever comes
+  first is matched once.
+- An id that memory does not hold is looked up in the store before it is parked: its part may have ended long ago.
+- What is no receipt is a message from a handset: refused for good with ESME_RX_R_APPN until routes for them exist, and
+  counted, so that nothing is answered OK and dropped.
+
+Walk: `carriers/bind` hands over one read's worth; Receipted events go to `store/journal`; `ledger` matches them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from smsroute.carriers.bind import Bind
+from smsroute.ledger import Ledger
+from smsroute.message import AnyEvent, Receipted, State
+from smsroute.ports import Ports
+from smsroute.smpp import names, receipt
+from smsroute.smpp.codec import Pdu, PduError, build_responses
+from smsroute.store.base import Store, StoreError
+from smsroute.store.journal import Journal
+
+log: Final = structlog.get_logger("smsroute.receipts")
+
+
+STATE_OF: Final[dict[int, State]] = {
+    names.MessageState.DELIVERED: State.DELIVERED,
+    names.MessageState.EXPIRED: State.EXPIRED,
+    names.MessageState.DELETED: State.DELETED,
+    names.MessageState.UNDELIVERABLE: State.UNDELIVERABLE,
+    names.MessageState.SKIPPED: State.UNDELIVERABLE,
+    names.MessageState.REJECTED: State.REJECTED,
+}
+"""SMPP's message_state -> our final state. What is not here is no last word: a false failure causes a paid resend."""
+
+
+class Receipts:
+    """See the module."""
+
+    def __init__(self, ledger: Ledger, journal: Journal, store: Store, ports: Ports) -> None:
+        self._ledger = ledger
+        self._journal = journal
+        self._store = store
+        self._ports = ports
+        self.refused: Counter[str] = Counter()
+
+    async def delivered(self, bind: Bind, pdus: Sequence[Pdu]) -> None:
+        """Make a read's worth of receipts durable, then answer each, in order."""
+        now = self._ports.clock.wall()
+        carrier = bind.carrier
+        events: list[AnyEvent] = []
+        answers: list[tuple[int, int, str]] = []
+        missed: list[Receipted] = []
+        for pdu in pdus:
+            status, event = self._read(bind, pdu, now)
+            answers.append((status, pdu.sequence_number, ""))
+            if event is not None:
+                if self._ledger.knows(carrier.name, event.keys):
+                    events.append(event)
+                else:
+                    missed.append(event)
+        if missed:
+            events.extend(await self._look_up(carrier.name, missed))
+        data = build_responses(names.DELIVER_SM_RESP, answers)
+        if not events:
+            bind.answer(data)
+            return
+
+        def then(error: StoreError | None) -> None:
+            assert error is None, "a receipt is a must entry"
+            bind.answer(data)
+
+        await self._journal.commit(events, then, must=True)
+
+    def _read(self, bind: Bind, pdu: Pdu, now: float) -> tuple[int, Receipted | None]:
+        try:
+            told = receipt.parse(pdu)
+        except PduError as error:
+            self.refused[bind.carrier.name] += 1
+            return error.command_status, None
+        if told is None:
+            self.refused[bind.carrier.name] += 1
+            return names.ESME_RX_R_APPN, None
+        rule = bind.carrier.dialect.ids
+        return names.ESME_ROK, Receipted(
+            bind.carrier.name,
+            now,
+            receipt.id_keys(rule, told.ids),
+            STATE_OF.get(told.state, -1),
+            told.err,
+            told.word or told.state_name,
+            told.source_addr,
+        )
+
+    async def _look_up(self, carrier: str, missed: list[Receipted]) -> list[Receipted]:
+        """The events of receipts memory does not know, with the part the store knows for them, if any."""
+        wanted = [key for event in missed for key in event.keys]
+        try:
+            found = await self._ports.blocking.run(self._store.find, carrier, wanted)
+        except StoreError as error:
+            log.warning("receipts.look_up_failed", carrier=carrier, error=str(error))
+            return missed  # parked, and matched when its response or its part turns up
+        events: list[Receipted] = []
+        for event in missed:
+            part_id = next((found[key] for key in event.keys if key in found), "")
+            events.append(_with_part(event, part_id) if part_id else event)
+        return events
+
+
+def _with_part(event: Receipted, part_id: str) -> Receipted:
+    return Receipted(
+        event.carrier, event.at, event.keys, event.state, event.err, event.word, event.destination_addr, part_id
+    )

@@ -1,0 +1,88 @@
+"""The timekeeper of messages: retries that are due, validity that ends, doubt that has lasted, orphans that are old.
+
+Rules:
+- Wakes once a `sweep_interval_s`, or earlier for a retry; each round looks at a bounded number of parts.
+- Over-age is told, never silent: a part still due ends EXPIRED; one a carrier took and nobody ever told about ends
+  UNKNOWN, `receipt_grace_s` after its validity.
+- In doubt is held unless the route says otherwise for its class: `resend` puts it back in the queue once, which may
+  make a duplicate and is marked so (law 6); `fail` ends it UNKNOWN.
+
+Walk: one task of `engine`; events go to `store/journal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from smsroute.config import Config, InDoubt
+from smsroute.ledger import Ledger
+from smsroute.message import AnyEvent, Cause, Finished, MessageClass, OrphansAged, Part, Requeued
+from smsroute.ports import Ports
+from smsroute.store.journal import Journal
+
+HOLD: Final = InDoubt("hold")
+
+
+class Sweep:
+    """See the module. `released` is called after retries came due."""
+
+    def __init__(
+        self, config: Config, ledger: Ledger, journal: Journal, ports: Ports, released: Callable[[], None]
+    ) -> None:
+        self._limits = config.limits
+        self._ledger = ledger
+        self._journal = journal
+        self._ports = ports
+        self._released = released
+        self._policies = {route.name: route.in_doubt for route in config.routes}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        clock = self._ports.clock
+        while True:
+            now = clock.wall()
+            next_due_at = self._ledger.queues.release(now)
+            self._released()
+            events = self._events(now)
+            if events:
+                await self._journal.commit(events)
+            pause_s = min(max(next_due_at - clock.wall(), 0.0), self._limits.sweep_interval_s)
+            await clock.sleep_until(clock.monotonic() + max(pause_s, self._limits.sweep_interval_min_s))
+
+    def _events(self, now: float) -> list[AnyEvent]:
+        limits = self._limits
+        events: list[AnyEvent] = []
+        expired, untold = self._ledger.queues.overdue(now, limits.receipt_grace_s, limits.sweep_parts_max)
+        if expired:
+            events.append(
+                Finished(now, _ids(expired), Cause.EXPIRED, "", "its validity ended before a carrier took it")
+            )
+        if untold:
+            events.append(Finished(now, _ids(untold), Cause.GIVEN_UP, "", "no receipt came within validity and grace"))
+        events.extend(self._doubts(now))
+        orphan_before = now - limits.orphan_ttl_s
+        oldest = next(iter(self._ledger.orphans.values()), None)
+        if oldest is not None and oldest.at < orphan_before:
+            events.append(OrphansAged(now, orphan_before))
+        return events
+
+    def _doubts(self, now: float) -> list[AnyEvent]:
+        events: list[AnyEvent] = []
+        for part in self._ledger.in_doubt.values():
+            attempt = part.attempts[-1]
+            policy = self._policies.get(attempt.route, {}).get(MessageClass(part.message_class), HOLD)
+            if policy.kind == "hold" or now < attempt.doubted_at + policy.after_s:
+                continue
+            waited = f"in doubt for {now - attempt.doubted_at:.0f} s, route {attempt.route} says {policy.kind}"
+            if policy.kind == "fail":
+                events.append(Finished(now, [part.part_id], Cause.GIVEN_UP, "", waited))
+            elif now < part.expires_at:
+                events.append(Requeued(now, [part.part_id], "", waited))
+            if len(events) >= self._limits.sweep_parts_max:
+                break
+        return events
+
+
+def _ids(parts: Sequence[Part]) -> list[str]:
+    return [part.part_id for part in parts]

@@ -1,0 +1,183 @@
+"""The engine: one config, four ports, one store; one nursery in which each long-lived task is listed once.
+
+NAME
+    build(config, ports, store) -> Engine; Engine.run() until Engine.stop().
+
+THE MAIN PATH
+    esmes/listener -> link -> smpp.session -> esmes/accept -> store/journal (durable) -> answers out
+    -> carriers/dispatch -> carriers/bind -> link out; responses back -> carriers/answers -> journal -> ledger;
+    receipts -> carriers/receipts -> journal -> ledger -> outbox -> esmes/deliver -> deliver_sm_resp -> journal.
+
+BOOT ORDER
+    1. store opened (one engine a store), checkpoint restored, journal replayed through `Ledger.apply`.
+    2. Every attempt without an answer is in doubt, never "unsent" (law 2): the events that say so are the first
+    written.
+    3. Doors opened: a busy port stops the boot here, before a carrier sees us.
+    4. Tasks started: journal, checkpoints, binds, dispatch, outboxes, doors. `ready` once each bind was tried once.
+
+STOP ORDER (SIGTERM)
+    1. Doors refuse new binds, submits get an error; nothing new is offered to a carrier.
+    2. Up to `drain_timeout_s` for answers to what is in flight; receipts keep flowing to ESMEs meanwhile.
+    3. Unbind on both sides, the journal flushed, a last checkpoint, the store closed.
+    What is due stays due: it is durable, and the next start sends it.
+
+DIAGNOSTICS
+    engine.ready, engine.drained, engine.stopped; store.failed / store.healed; a fenced store ends `run` with
+    StoreError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+import trio
+
+from smsroute import __version__
+from smsroute.carriers.bind import Bind
+from smsroute.carriers.dispatch import Dispatch
+from smsroute.carriers.receipts import Receipts
+from smsroute.config import Config
+from smsroute.esmes.accept import Accept
+from smsroute.esmes.deliver import Deliver
+from smsroute.esmes.listener import Doors, server_tls
+from smsroute.ids import MessageIds
+from smsroute.ledger import Ledger
+from smsroute.message import AnyEvent, Doubted, Started, State
+from smsroute.ports import Listener, Ports
+from smsroute.store.base import Store
+from smsroute.store.journal import Journal
+
+log: Final = structlog.get_logger("smsroute.engine")
+
+
+class Engine:
+    """See the module. Made by `build`, run once."""
+
+    def __init__(self, config: Config, ports: Ports, store: Store, ledger: Ledger, last_seq: int) -> None:
+        self.config = config
+        self.ports = ports
+        self.store = store
+        self.ledger = ledger
+        self.started_at = ports.clock.wall()
+        self.journal = Journal(store, ledger, ports, config.limits, last_seq, self._applied)
+        self.dispatch = Dispatch(config, ledger, self.journal, ports)
+        self.receipts = Receipts(ledger, self.journal, store, ports)
+        self.deliver = Deliver(ledger, self.journal, ports, config.limits)
+        self.accept = Accept(
+            config,
+            ledger,
+            self.journal,
+            ports,
+            takeoff=self.dispatch.takeoff,
+            ids=MessageIds(config.node, ledger.last_part_id),
+        )
+        self.doors = Doors(config, self.accept, self.deliver, ports)
+        self.dispatch.connect(self.receipts)
+        self.listeners: list[Listener] = []
+        self.draining = False
+        self._stop = trio.Event()
+
+    @property
+    def binds(self) -> list[Bind]:
+        """Every bind of every carrier."""
+        return self.dispatch.binds
+
+    def stop(self) -> None:
+        """Ask for the stop order above; `run` returns when it is done."""
+        self._stop.set()
+
+    async def run(self, ready: Callable[[], None] | None = None) -> None:
+        """Boot, serve, and stop. `ready` is called once. Raises OSError for a door that cannot open, StoreError when
+        another engine has fenced the store."""
+        await self._open_doors()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.journal.run)
+                await self._doubt_what_was_in_flight()
+                async with trio.open_nursery() as tasks:
+                    tasks.start_soon(self.journal.run_checkpoints)
+                    tasks.start_soon(self.deliver.run)
+                    tasks.start_soon(self.dispatch.run)
+                    for bind in self.binds:
+                        tasks.start_soon(bind.run)
+                    for listener in self.listeners:
+                        tasks.start_soon(self.doors.serve, listener)
+                    await self.dispatch.tried.wait()
+                    log.info("engine.ready", node=self.config.node, doors=[door.port for door in self.listeners])
+                    if ready is not None:
+                        ready()
+                    await self._stop.wait()
+                    await self._drain()
+                    tasks.cancel_scope.cancel()
+                self.journal.close()
+            await self.journal.checkpoint()
+        finally:
+            for listener in self.listeners:
+                with trio.CancelScope(shield=True):
+                    await listener.aclose()
+        log.info("engine.stopped")
+
+    async def _open_doors(self) -> None:
+        for listen in self.config.listen:
+            tls = None if listen.tls is None else server_tls(listen.tls)
+            self.listeners.append(await self.ports.network.listen(listen.host, listen.port, tls))
+
+    async def _doubt_what_was_in_flight(self) -> None:
+        now = self.ports.clock.wall()
+        events: list[AnyEvent] = [Started(now, self.config.node, __version__)]
+        in_flight = [part.part_id for part in self.ledger.parts.values() if part.state == State.ATTEMPTED]
+        if in_flight:
+            events.append(Doubted(now, in_flight, "the engine stopped before the carrier answered"))
+        await self.journal.commit(events, must=True)
+
+    async def _drain(self) -> None:
+        self.draining = self.accept.draining = self.doors.draining = True
+        self.dispatch.draining = True
+        log.info("engine.draining", in_flight=self.dispatch.in_flight)
+        limits = self.config.limits
+        with trio.move_on_after(limits.drain_timeout_s):
+            await self.dispatch.landed()
+        for bind in self.binds:
+            bind.stop()
+        self.doors.unbind_all()
+        with trio.move_on_after(limits.unbind_timeout_s):
+            await self.dispatch.all_down()
+            await self.doors.empty()
+        log.info("engine.drained", in_flight=self.dispatch.in_flight)
+
+    def _applied(self) -> None:
+        """After each commit: whoever got something to do is told, once."""
+        ledger = self.ledger
+        if ledger.queues.woken:
+            self.dispatch.wake(ledger.queues.woken)
+            ledger.queues.woken.clear()
+        if ledger.woken_esmes:
+            for esme in sorted(ledger.woken_esmes):
+                self.deliver.pump(esme)
+            ledger.woken_esmes.clear()
+
+
+async def build(config: Config, ports: Ports, store: Store) -> Engine:
+    """Restore the ledger from an opened `store` and wire the rooms. Raises StoreError when the store cannot be read."""
+    ledger = Ledger(
+        orphans_max=config.limits.orphans_max,
+        multiparts_max=config.limits.multiparts_max,
+        multipart_ttl_s=config.limits.multipart_ttl_s,
+    )
+    last_seq = await ports.blocking.run(recover, store, ledger)
+    return Engine(config, ports, store, ledger, last_seq)
+
+
+def recover(store: Store, ledger: Ledger) -> int:
+    """Fill `ledger` from the last checkpoint and the journal behind it. Returns the last sequence in the journal."""
+    recovered = store.recover()
+    seq = 0
+    if recovered.checkpoint is not None:
+        seq = recovered.checkpoint.through
+        ledger.restore(recovered.parts(), recovered.checkpoint.state)
+    for seq, events in recovered.events():  # noqa: B007 - the last one is the answer
+        for event in events:
+            ledger.apply(event)
+    return seq

@@ -1,0 +1,206 @@
+"""Accept: from submit_sm to submit_sm_resp.
+
+NAME
+    Accept.submits(client, pdus): one read's worth of submit_sm of one session becomes durable parts and their answers.
+
+WALK
+    esmes/listener -> HERE -> policy.admission, policy.rates -> Place (carriers/dispatch) -> store/journal
+    -> (durable) -> answers to the ESME, bytes to the carriers.
+
+STRATEGIES
+    all at the door     Everything that can be refused is refused now, with the status that says why: a malformed PDU,
+                        no route, over rate, over window, memory full, disk sick. Nothing is dropped later.
+    one commit          The parts of a read and their first attempts share one group commit. The answers and the
+                        carriers' bytes are written by the journal's writer right after it (`then`), so a session that
+                        dies while its submits are on their way to the disk changes nothing: what is durable is sent.
+    answers in order    One write answers the whole read, refusals in their places.
+
+LIMITS
+    esme.window         submits of a session read and not yet answered; beyond, ESME_RTHROTTLED.
+    esme.rate           parts a second over all sessions of the ESME; beyond, ESME_RTHROTTLED.
+    open_messages_max   parts in memory; beyond, ESME_RMSGQFUL. esme_open_messages_max is one ESME's share.
+
+DIAGNOSTICS
+    refused             counted per ESME and status (`smsroute health --json`), never logged per message.
+
+Laws 1 and 2 are kept here and in `carriers/dispatch`: no ESME_ROK before the commit, no byte to a carrier before it
+either.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from smsroute.config import Config, Esme
+from smsroute.esmes.client import Client
+from smsroute.ids import MessageIds
+from smsroute.ledger import Ledger
+from smsroute.message import Accepted, AnyEvent
+from smsroute.policy import admission
+from smsroute.policy.rates import RateWindow
+from smsroute.ports import Ports
+from smsroute.smpp import names, text, times
+from smsroute.smpp.codec import Pdu, PduError, build_responses, parse_sm
+from smsroute.smpp.validate import check_submit
+from smsroute.store.base import StoreError
+from smsroute.store.journal import Journal
+
+THROTTLED: Final = names.ESME_RTHROTTLED
+UDHI: Final = 0x40
+
+
+class Flight(Protocol):
+    """Places on binds, reserved while their attempts are made durable (`carriers/dispatch.Flight`)."""
+
+    def place(
+        self, part_id: str, destination_addr: str, source_addr: str, esme: str, message_class: int, multipart: str
+    ) -> tuple[str, str] | None:
+        """(route, carrier) the part will take, its place reserved if there is room now; None when no route leads
+        there."""
+
+    def attempts(self, now: float) -> list[AnyEvent]:
+        """The events that make the reserved attempts durable."""
+
+    def leave(self, error: StoreError | None) -> None:
+        """Durable: write them. Not durable: give the places back."""
+
+
+class Books:
+    """What one ESME has used of what it may."""
+
+    __slots__ = ("accepted", "rate", "refused")
+
+    def __init__(self, esme: Esme, now: float) -> None:
+        self.rate = RateWindow(esme.rate, now)
+        self.accepted = 0
+        self.refused: Counter[int] = Counter()
+
+
+class Accept:
+    """See the module. `takeoff` starts a Flight; `ids` makes the message ids."""
+
+    def __init__(
+        self,
+        config: Config,
+        ledger: Ledger,
+        journal: Journal,
+        ports: Ports,
+        *,
+        takeoff: Callable[[], Flight],
+        ids: MessageIds,
+    ) -> None:
+        self._limits = config.limits
+        self._ledger = ledger
+        self._journal = journal
+        self._ports = ports
+        self._takeoff = takeoff
+        self._ids = ids
+        self.books: dict[str, Books] = {}
+        self.draining = False
+
+    async def submits(self, client: Client, pdus: Sequence[Pdu]) -> None:
+        """Make one read's worth of submit_sm durable and answer each, in order."""
+        esme = client.esme
+        assert esme is not None, "submit_sm before bind is the session's to refuse"
+        wall, monotonic = self._ports.clock.wall(), self._ports.clock.monotonic()
+        books = self.books.get(esme.name)
+        if books is None:
+            books = self.books[esme.name] = Books(esme, monotonic)
+        refusal = self._refusal(esme)
+        granted = 0 if refusal else self._granted(client, esme, books, len(pdus), monotonic)
+        flight = self._takeoff()
+        answers: list[tuple[int, int, str]] = []
+        events: list[AnyEvent] = []
+        for pdu in pdus:
+            judged = refusal or (self._judge(esme, pdu, wall, flight) if len(events) < granted else THROTTLED)
+            if isinstance(judged, int):
+                books.refused[judged] += 1
+                answers.append((judged, pdu.sequence_number, ""))
+            else:
+                events.append(judged)
+                answers.append((names.ESME_ROK, pdu.sequence_number, judged.part_id))
+        if not events:
+            client.link.write(build_responses(names.SUBMIT_SM_RESP, answers))
+            return
+        accepted = len(events)
+        client.unanswered += accepted
+        events.extend(flight.attempts(wall))
+
+        def then(error: StoreError | None) -> None:
+            client.unanswered -= accepted
+            if error is None:
+                books.accepted += accepted
+            else:
+                sick = _status_of(error)
+                books.refused[sick] += accepted
+                answers[:] = [(status or sick, sequence_number, "") for status, sequence_number, _ in answers]
+            client.link.write(build_responses(names.SUBMIT_SM_RESP, answers))
+            flight.leave(error)
+
+        await self._journal.commit(events, then)
+
+    def _refusal(self, esme: Esme) -> int:
+        """The status that refuses every submit just now, or 0."""
+        if self.draining:
+            return names.ESME_RSYSERR
+        if self._journal.failing is not None:
+            return _status_of(self._journal.failing)
+        ledger, limits = self._ledger, self._limits
+        if ledger.held >= limits.open_messages_max:
+            return names.ESME_RMSGQFUL
+        if ledger.held_by[esme.name] >= limits.esme_open_messages_max:
+            return names.ESME_RMSGQFUL
+        return 0
+
+    def _granted(self, client: Client, esme: Esme, books: Books, offered: int, monotonic: float) -> int:
+        """How many of `offered` parts the ESME's window and rate let in now."""
+        return books.rate.take(max(0, min(offered, esme.window - client.unanswered)), monotonic)
+
+    def _judge(self, esme: Esme, pdu: Pdu, wall: float, flight: Flight) -> Accepted | int:
+        """The event that accepts a submit, its place reserved; or the status that refuses it."""
+        try:
+            submit = parse_sm(pdu.body)
+            check_submit(submit, wall)
+        except PduError as error:
+            return error.command_status
+        destination_addr, source_addr = submit.destination_addr, submit.source_addr
+        refused = admission.check(destination_addr, source_addr)
+        if refused is not None:
+            return refused.command_status
+        message_class = esme.default_class
+        by_service_type = esme.class_by.get("service_type")
+        if by_service_type is not None and submit.service_type:
+            message_class = by_service_type.get(submit.service_type, message_class)
+        expires_at = wall + esme.validity_s
+        if submit.validity_period:
+            expires_at = times.parse(submit.validity_period, wall) or expires_at  # checked above
+        multipart = ""
+        if submit.esm_class & UDHI or submit.tlv:
+            part_of = text.concat(submit.esm_class, submit.short_message, submit.tlv)
+            if part_of is not None and part_of[1] > 1:
+                multipart = f"{esme.name} {source_addr} {destination_addr} {part_of[0]} {part_of[1]}"
+        part_id = self._ids.make(wall)
+        placed = flight.place(part_id, destination_addr, source_addr, esme.name, message_class, multipart)
+        if placed is None:
+            return names.ESME_RINVDSTADR
+        return Accepted(
+            part_id,
+            wall,
+            esme.name,
+            message_class,
+            source_addr,
+            destination_addr,
+            pdu.body,
+            submit.text_at,
+            submit.registered_delivery & 3,
+            min(expires_at, wall + self._limits.validity_max_s),
+            *placed,
+            multipart,
+        )
+
+
+def _status_of(error: StoreError) -> int:
+    """What an ESME is told while the store cannot take its message: never 0x0E or 0x0F, which make clients give up."""
+    return names.ESME_RMSGQFUL if error.kind == "full" else names.ESME_RSYSERR

@@ -1,0 +1,48 @@
+"""One ESME's session: who it is, what it may, what it waits for.
+
+Rules:
+- Made by the listener when a link opens, named when it binds, gone with the link.
+- `unanswered` counts submits read and not yet answered: together with the window it bounds what one session holds.
+
+Walk: `esmes/listener` makes it, `esmes/accept` answers through it, `esmes/deliver` sends through it.
+"""
+
+from __future__ import annotations
+
+from smsroute.config import Esme
+from smsroute.link import Link
+from smsroute.smpp.session import Session
+
+
+class Client:
+    """See the module."""
+
+    __slots__ = (
+        "bound_at",
+        "esme",
+        "link",
+        "number",
+        "peer",
+        "receives",
+        "session",
+        "transmits",
+        "unanswered",
+        "version",
+    )
+
+    def __init__(self, number: int, peer: str, session: Session, link: Link) -> None:
+        self.number = number
+        self.peer = peer
+        self.session = session
+        self.link = link
+        self.esme: Esme | None = None
+        self.transmits = False
+        self.receives = False
+        self.version = 0
+        self.bound_at = 0.0
+        self.unanswered = 0
+
+    @property
+    def name(self) -> str:
+        """For logs and people: acme#7."""
+        return f"{self.esme.name if self.esme else 'unbound'}#{self.number}"

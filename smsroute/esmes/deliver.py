@@ -1,0 +1,191 @@
+"""From the outbox to the ESME: receipts, in order, until it answers for them.
+
+Rules:
+- A receipt leaves the outbox only on the ESME's own deliver_sm_resp (law 4), and only once that answer is durable.
+- Oldest first, spread over the ESME's receiving sessions by the room in their windows; a session that dies gives back
+  what it had, to the front.
+- Answers that may pass (08 14 45 58 64 67 FE FF) are tried again after a pause that doubles; any other is the ESME's
+  last word: the receipt is dead-lettered with the reason, as is one refused `outbox_attempts_max` times.
+- No TLV for a session below interface version 3.4; ids are byte for byte those of the submit_sm_resp.
+
+Walk: `engine` calls `pump` when the ledger woke an ESME; `esmes/listener` tells joins, leaves and answers; Told events
+go to `store/journal`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import Final, cast
+
+import structlog
+import trio
+
+from smsroute.config import Limits
+from smsroute.esmes.client import Client
+from smsroute.ledger import Ledger, Outbox
+from smsroute.message import AnyEvent, Part, State, Told
+from smsroute.ports import Ports
+from smsroute.smpp import names, receipt
+from smsroute.smpp.session import Response
+from smsroute.store.journal import Journal
+
+log: Final = structlog.get_logger("smsroute.deliver")
+
+MESSAGE_STATE: Final[dict[int, int]] = {
+    State.DELIVERED: names.MessageState.DELIVERED,
+    State.EXPIRED: names.MessageState.EXPIRED,
+    State.DELETED: names.MessageState.DELETED,
+    State.UNDELIVERABLE: names.MessageState.UNDELIVERABLE,
+    State.ACCEPTED: names.MessageState.ACCEPTED,
+    State.UNKNOWN: names.MessageState.UNKNOWN,
+    State.REJECTED: names.MessageState.REJECTED,
+}
+"""Our final states -> SMPP's message_state (3.4 section 5.2.28)."""
+
+PASSING: Final = frozenset({0x08, 0x14, 0x45, 0x58, 0x64, 0x67, 0xFE, 0xFF})
+"""deliver_sm_resp statuses worth another try (what the large providers retry on)."""
+
+
+class Deliver:
+    """See the module."""
+
+    def __init__(self, ledger: Ledger, journal: Journal, ports: Ports, limits: Limits) -> None:
+        self._ledger = ledger
+        self._journal = journal
+        self._ports = ports
+        self._limits = limits
+        self._clients: dict[str, list[Client]] = {}
+        self._refusals: dict[str, int] = {}
+        self._later: list[tuple[float, str, Part]] = []
+        self._alarm: trio.CancelScope | None = None
+
+    # -- sessions come and go ------------------------------------------------------------------------------------------
+
+    def join(self, client: Client) -> None:
+        """A session that may receive is bound."""
+        assert client.esme is not None
+        self._clients.setdefault(client.esme.name, []).append(client)
+        self.pump(client.esme.name)
+
+    def leave(self, client: Client, unanswered: Sequence[Part]) -> None:
+        """It is gone; what it had goes back to the front, in order."""
+        if client.esme is None:
+            return
+        clients = self._clients.get(client.esme.name, [])
+        if client in clients:
+            clients.remove(client)
+        self._give_back(client.esme.name, unanswered)
+
+    def _give_back(self, esme: str, parts: Sequence[Part]) -> None:
+        outbox = self._ledger.outboxes.get(esme)
+        if outbox is not None and parts:
+            outbox.ready.extendleft(part for part in reversed(parts) if part.part_id in outbox.owed)
+            self.pump(esme)
+
+    # -- sending -------------------------------------------------------------------------------------------------------
+
+    def pump(self, esme: str) -> None:
+        """Give each receiving session as much as its window holds."""
+        outbox = self._ledger.outboxes.get(esme)
+        clients = self._clients.get(esme)
+        if outbox is None or not clients:
+            return
+        while outbox.ready:
+            client = max(clients, key=_room)
+            room = min(_room(client), self._limits.outbox_batch_max)
+            if room <= 0:
+                return
+            parts = _take(outbox, room)
+            if parts:
+                self._send(client, parts)
+
+    def _send(self, client: Client, parts: list[Part]) -> None:
+        assert client.esme is not None
+        with_tlvs = client.esme.receipt_tlvs and client.version >= 0x34
+        bodies = [
+            receipt.build(
+                part.body,
+                part.text_at,
+                message_id=part.part_id,
+                state=MESSAGE_STATE[part.state],
+                submitted_at=part.accepted_at,
+                done_at=part.ended_at,
+                err=part.err,
+                with_tlvs=with_tlvs,
+            )
+            for part in parts
+        ]
+        now = self._ports.clock.monotonic()
+        client.link.write(client.session.send_requests(names.DELIVER_SM, bodies, list(parts), now))
+
+    # -- answers -------------------------------------------------------------------------------------------------------
+
+    async def answered(self, client: Client, responses: Sequence[Response]) -> None:
+        """What an ESME said to receipts, one read's worth."""
+        assert client.esme is not None
+        esme = client.esme.name
+        now = self._ports.clock.wall()
+        told: list[str] = []
+        events: list[AnyEvent] = []
+        for response in responses:
+            part = cast(Part, response.token)
+            status = response.command_status
+            if status == names.ESME_ROK:
+                told.append(part.part_id)
+            elif status in PASSING and self._another_try(part):
+                continue
+            else:
+                events.append(Told(now, esme, [part.part_id], dropped=f"{esme} answered {names.status_name(status)}"))
+        if told:
+            events.append(Told(now, esme, told))
+            if self._refusals:
+                for part_id in told:
+                    self._refusals.pop(part_id, None)
+        self.pump(esme)
+        if events:
+            await self._journal.commit(events, must=True)
+
+    def timed_out(self, client: Client, parts: Sequence[Part]) -> None:
+        """Nobody answered: another session, or this one again (a duplicate is possible, a loss is not)."""
+        if client.esme is not None:
+            log.warning("receipt.unanswered", session=client.name, receipts=len(parts))
+            self._give_back(client.esme.name, parts)
+
+    def _another_try(self, part: Part) -> bool:
+        refusals = self._refusals.get(part.part_id, 0) + 1
+        if refusals >= self._limits.outbox_attempts_max:
+            self._refusals.pop(part.part_id, None)
+            return False
+        self._refusals[part.part_id] = refusals
+        pause_s = min(self._limits.outbox_retry_max_s, self._limits.outbox_retry_min_s * 2 ** min(refusals - 1, 20))
+        at = self._ports.clock.monotonic() + pause_s
+        heapq.heappush(self._later, (at, part.part_id, part))
+        if self._alarm is not None and at < self._alarm.deadline:
+            self._alarm.deadline = at
+        return True
+
+    async def run(self) -> None:
+        """Bring refused receipts back when their pause is over."""
+        while True:
+            deadline = self._later[0][0] if self._later else float("inf")
+            with trio.CancelScope(deadline=deadline) as self._alarm:
+                await trio.sleep_forever()
+            now = self._ports.clock.monotonic()
+            while self._later and self._later[0][0] <= now:
+                part = heapq.heappop(self._later)[2]
+                self._give_back(part.esme, [part])
+
+
+def _room(client: Client) -> int:
+    return client.session.room if client.link.up and client.session.bound else 0
+
+
+def _take(outbox: Outbox, most: int) -> list[Part]:
+    ready, owed = outbox.ready, outbox.owed
+    parts: list[Part] = []
+    while ready and len(parts) < most:
+        part = ready.popleft()
+        if part.part_id in owed:  # a late answer may have ticked it meanwhile
+            parts.append(part)
+    return parts

@@ -1,0 +1,225 @@
+"""The doors for ESMEs: accept, TLS, bind, and the one loop that hands what a session said to the room that answers.
+
+Rules:
+- Before a good bind nothing is believed: an address over `links_per_peer_max`, a link over `sessions_max` or one that
+  does not bind in time is closed; after a refused bind we close the TCP stream ourselves (Kannel believes itself bound
+  after
+  0x05, quirks S15).
+- ESME_RINVPASWD and ESME_RINVSYSID are said for wrong credentials only; an internal fault is never dressed as one.
+- This is the boundary where a fault of ours (an AssertionError in one session) ends one link, is logged with its trace,
+  counted, and nothing else.
+
+Walk: `engine` runs `serve` for each door; what is received goes to `esmes/accept` (submits) and `esmes/deliver`
+(answers to receipts); a session's end is told to `deliver`.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, cast
+
+import attrs
+import structlog
+import trio
+
+from smsroute.config import Config, Esme, Secret, Tls
+from smsroute.esmes.accept import Accept
+from smsroute.esmes.client import Client
+from smsroute.esmes.deliver import Deliver
+from smsroute.link import Link
+from smsroute.message import Part
+from smsroute.ports import Listener, Ports
+from smsroute.smpp import names
+from smsroute.smpp.codec import Pdu, pdu
+from smsroute.smpp.session import (
+    BindRequest,
+    Received,
+    Request,
+    Response,
+    Role,
+    Session,
+    SessionLimits,
+    TimedOut,
+    Unbound,
+)
+
+log: Final = structlog.get_logger("smsroute.esme")
+
+TRANSMITS: Final = frozenset({names.BIND_TRANSMITTER, names.BIND_TRANSCEIVER})
+RECEIVES: Final = frozenset({names.BIND_RECEIVER, names.BIND_TRANSCEIVER})
+RESPONSE_BIT: Final = 0x80000000
+SYSTEM_ID: Final = "smsroute"
+NOBODY: Final = Secret(b"\0")  # what an unknown name's password is compared with; no C-string equals it
+
+
+class Doors:
+    """See the module."""
+
+    def __init__(self, config: Config, accept: Accept, deliver: Deliver, ports: Ports) -> None:
+        self._config = config
+        self._limits = config.limits
+        self._accept = accept
+        self._deliver = deliver
+        self._ports = ports
+        self._number = 0
+        self._by_peer: Counter[str] = Counter()
+        self.clients: dict[int, Client] = {}
+        self.faults = 0
+        self.refused: Counter[str] = Counter()
+        self.draining = False
+        self._left = trio.Event()
+
+    async def serve(self, listener: Listener) -> None:
+        """Accept links at one door until cancelled."""
+        await listener.serve(self._handle)
+
+    def sessions(self, esme: str) -> list[Client]:
+        """The bound sessions of an ESME."""
+        return [client for client in self.clients.values() if client.esme is not None and client.esme.name == esme]
+
+    def unbind_all(self) -> None:
+        """Ask every bound session to go; each link ends with its unbind_resp or after `unbind_timeout_s`."""
+        self.draining = True
+        now = self._ports.clock.monotonic()
+        for client in list(self.clients.values()):
+            if client.esme is None:
+                client.link.close("the engine stops")
+            else:
+                client.link.write(client.session.unbind(now))
+
+    async def empty(self) -> None:
+        """Return when every link is gone."""
+        while self.clients:
+            self._left = trio.Event()
+            await self._left.wait()
+
+    async def _handle(self, stream: trio.abc.Stream, peer: str) -> None:
+        limits = self._limits
+        if (
+            self.draining
+            or len(self.clients) >= limits.sessions_max
+            or self._by_peer[peer] >= limits.links_per_peer_max
+        ):
+            self.refused["too many links" if not self.draining else "draining"] += 1
+            await trio.aclose_forcefully(stream)
+            return
+        self._number += 1
+        now = self._ports.clock.monotonic()
+        session = Session(Role.SMSC, self._session_limits(), now, limits.first_sequence, defer_unbind=True)
+        link = Link(stream, session, self._ports.clock, limits)
+        client = Client(self._number, peer, session, link)
+        self.clients[client.number] = client
+        self._by_peer[peer] += 1
+        why = "cancelled"
+        try:
+            why = await link.run(lambda received: self._receive(client, received))
+        except AssertionError:
+            self.faults += 1
+            why = "a fault of ours"
+            log.exception("session.fault", session=client.name)
+        finally:
+            del self.clients[client.number]
+            self._left.set()
+            self._by_peer[peer] -= 1
+            self._by_peer += Counter()  # drop the zeros
+            self._deliver.leave(client, cast(list[Part], session.lost(why)))
+            if client.esme is not None:
+                log.info("session.ended", session=client.name, peer=peer, reason=why)
+
+    async def _receive(self, client: Client, received: Sequence[Received]) -> None:
+        submits: list[Pdu] = []
+        answers: list[Response] = []
+        unanswered: list[Part] = []
+        unbound = False
+        for item in received:
+            if isinstance(item, Request):
+                if item.pdu.command_id == names.SUBMIT_SM:
+                    submits.append(item.pdu)
+                else:
+                    self._unsupported(client, item.pdu)
+            elif isinstance(item, Response):
+                answers.append(item)
+            elif isinstance(item, TimedOut):
+                unanswered.append(cast(Part, item.token))
+            elif isinstance(item, BindRequest):
+                self._bind(client, item)
+            elif isinstance(item, Unbound):
+                unbound = True
+        if unanswered:
+            self._deliver.timed_out(client, unanswered)
+        if answers:
+            await self._deliver.answered(client, answers)
+        if submits:
+            await self._accept.submits(client, submits)
+        if unbound and not client.session.closing:
+            client.session.finish_unbind()  # after the answers to what came before it
+            client.link.write(client.session.data_to_send())
+
+    def _unsupported(self, client: Client, request: Pdu) -> None:
+        """A command we know and do not serve is refused in its own response, and the session goes on."""
+        client.link.write(pdu(request.command_id | RESPONSE_BIT, names.ESME_RINVCMDID, request.sequence_number))
+
+    # -- bind ----------------------------------------------------------------------------------------------------------
+
+    def _bind(self, client: Client, request: BindRequest) -> None:
+        status, why = self._judge(client, request)
+        now = self._ports.clock.monotonic()
+        client.link.write(client.session.respond_bind(request, status, SYSTEM_ID, now))
+        if status != names.ESME_ROK:
+            self.refused[why] += 1
+            log.warning("bind.refused", peer=client.peer, system_id=request.system_id[:64], reason=why)
+            client.link.finish(f"bind refused: {why}")
+            return
+        client.esme = self._config.esmes[request.system_id]
+        client.transmits = request.command_id in TRANSMITS
+        client.receives = request.command_id in RECEIVES
+        client.version = client.session.version
+        client.bound_at = self._ports.clock.wall()
+        client.session.limits = attrs.evolve(client.session.limits, window=client.esme.window)
+        log.info(
+            "session.bound", session=client.name, peer=client.peer, transmits=client.transmits, receives=client.receives
+        )
+        if client.receives:
+            self._deliver.join(client)
+
+    def _judge(self, client: Client, request: BindRequest) -> tuple[int, str]:
+        esme: Esme | None = self._config.esmes.get(request.system_id)
+        # Both are compared before either is told apart: how long it takes says nothing about which names exist.
+        right = (esme.password if esme is not None else NOBODY).matches(request.password.encode("latin-1", "replace"))
+        if self.draining:
+            return names.ESME_RSYSERR, "the engine drains"
+        if esme is None:
+            return names.ESME_RINVSYSID, "unknown system_id"
+        if not right:
+            return names.ESME_RINVPASWD, "wrong password"
+        if not esme.admits(client.peer):
+            return names.ESME_RBINDFAIL, f"address {client.peer} is not in allow_from"
+        if len(self.sessions(esme.name)) >= esme.binds_max:
+            return names.ESME_RALYBND, f"all {esme.binds_max} binds of {esme.name} are up"
+        return names.ESME_ROK, ""
+
+    def _session_limits(self) -> SessionLimits:
+        limits = self._limits
+        return SessionLimits(
+            pdu_octets_max=limits.pdu_octets_max,
+            window=1,
+            response_timeout_s=limits.esme_response_timeout_s,
+            enquire_link_s=limits.esme_enquire_link_s,
+            enquire_link_missed_max=limits.enquire_link_missed_max,
+            bind_timeout_s=limits.bind_timeout_s,
+            unbind_timeout_s=limits.unbind_timeout_s,
+            nacks_max=limits.nacks_max,
+            tombstones_max=limits.tombstones_max,
+        )
+
+
+def server_tls(tls: Tls) -> ssl.SSLContext:
+    """The context of a TLS door. Raises OSError or ssl.SSLError when a file is missing or not PEM."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(tls.ca) if tls.ca else None)
+    if tls.ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+    assert tls.certificate is not None, "the loader demands a certificate of a TLS door"
+    context.load_cert_chain(tls.certificate, tls.key)
+    return context

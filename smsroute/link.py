@@ -1,0 +1,144 @@
+"""The pump: one trio stream, one Session, three tasks (reader, writer, deadline) and a buffer.
+
+Rules:
+- One `receive_some` gives one list of what was received, handed on in one call; one write carries all that gathered
+  since the last. Nothing here is done once a PDU.
+- `write` never waits: it appends to the buffer, and a peer that does not read until `send_buffer_octets_max` is cut
+  off.
+- Time is asked for, not polled: the deadline task sleeps until the session's next deadline, and `write` moves that up.
+- However it ends (peer, timer, cancel), `run` returns why, and what was in flight is told by `Session.lost`.
+
+Walk: `esmes/listener` and `carriers/bind` run one for each stream; it knows the session, not what messages are.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import trio
+
+from smsroute.config import Limits
+from smsroute.ports import Clock
+from smsroute.smpp.session import Received, Session
+
+Receiver = Callable[[Sequence[Received]], Awaitable[None]]
+
+BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError, OSError)
+
+
+class Link:
+    """See the module."""
+
+    def __init__(self, stream: trio.abc.Stream, session: Session, clock: Clock, limits: Limits) -> None:
+        self.session = session
+        self.why = ""
+        self._stream = stream
+        self._clock = clock
+        self._limits = limits
+        self._buffer: list[bytes] = []
+        self._buffered = 0
+        self._wake = trio.Event()
+        self._alarm: trio.CancelScope | None = None
+        self._scope = trio.CancelScope()
+        self._reading = trio.CancelScope()
+        self._last_words = ""
+        self._flushed = trio.Event()
+
+    @property
+    def up(self) -> bool:
+        """Whether bytes written now have a stream to go to."""
+        return not self.why
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes for the peer. After the link has ended they go nowhere."""
+        if self.why or not data:
+            return
+        self._buffer.append(data)
+        self._buffered += len(data)
+        self._wake.set()
+        if self._buffered > self._limits.send_buffer_octets_max:
+            self.close(f"peer does not read: {self._buffered} octets wait")
+        elif self._alarm is not None:
+            deadline = self.session.next_deadline()
+            self._alarm.deadline = min(self._alarm.deadline, deadline)
+
+    def close(self, why: str) -> None:
+        """End the link now; what is buffered is dropped."""
+        if not self.why:
+            self.why = why
+        self._scope.cancel()
+
+    def finish(self, why: str) -> None:
+        """End the link once what is buffered has left; nothing more is read."""
+        self._last_words = self._last_words or why
+        self._reading.cancel()
+
+    async def run(self, receiver: Receiver) -> str:
+        """Pump until the link ends; returns why. `receiver` gets each read's worth of what was received."""
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write)
+                    nursery.start_soon(self._watch, receiver)
+                    with self._reading:
+                        await self._read(receiver)
+                    await self._flush()
+                    nursery.cancel_scope.cancel()
+        finally:
+            self.why = self.why or "cancelled"
+            await trio.aclose_forcefully(self._stream)
+        return self.why
+
+    async def _read(self, receiver: Receiver) -> None:
+        session = self.session
+        size = self._limits.receive_octets
+        while not session.closing:
+            try:
+                data = await self._stream.receive_some(size)
+            except BROKEN as error:
+                self.close(f"link lost: {error or type(error).__name__}")
+                return
+            if not data:
+                self.close("peer closed the link")
+                return
+            received = session.receive_data(bytes(data), self._clock.monotonic())
+            self.write(session.data_to_send())
+            if received:
+                await receiver(received)
+
+    async def _write(self) -> None:
+        while True:
+            if not self._buffer:
+                self._flushed.set()
+                self._wake = trio.Event()
+                await self._wake.wait()
+            self._flushed = trio.Event()
+            data = b"".join(self._buffer)
+            self._buffer.clear()
+            try:
+                await self._stream.send_all(data)
+            except BROKEN as error:
+                self.close(f"link lost: {error or type(error).__name__}")
+                return
+            self._buffered -= len(data)
+
+    async def _watch(self, receiver: Receiver) -> None:
+        session = self.session
+        while True:
+            with trio.CancelScope(deadline=session.next_deadline()) as self._alarm:
+                await trio.sleep_forever()
+            received = session.tick(self._clock.monotonic())
+            self.write(session.data_to_send())
+            if received:
+                await receiver(received)
+            if session.closing:
+                self.finish(session.close_reason)
+
+    async def _flush(self) -> None:
+        """Let the last words (a refusal, an unbind_resp) leave before the stream closes."""
+        with trio.move_on_after(self._limits.unbind_timeout_s):
+            while self._buffered and not self.why:
+                await self._flushed.wait()
+        self.why = self.why or self._last_words or self.session.close_reason or "session closed"
