@@ -27,6 +27,7 @@ from smsroute.message import (
     Attempted,
     Blame,
     Cause,
+    Changes,
     Doubted,
     Finished,
     Moved,
@@ -47,6 +48,9 @@ from smsroute.shelves import Counts, Multipart, Multiparts, Orphans
 
 FACTS_MAX: Final = 16
 """Facts kept on one part; a carrier that repeats a receipt for hours must not grow it."""
+
+LATE_MAX: Final = 10_000
+"""Facts of parts that left memory, kept between two checkpoints; more are only counted."""
 
 
 class Outbox:
@@ -96,6 +100,7 @@ class Ledger:
         self.woken_esmes: set[str] = set()
         self._changed: dict[str, Part] = {}
         self._at_rest: dict[str, Part] = {}  # since the last checkpoint
+        self._late: list[tuple[str, str]] = []
         self._finished: deque[Part] = deque()
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -111,10 +116,15 @@ class Ledger:
         """Parts in memory: open, owed to an ESME, or finished a moment ago."""
         return len(self.parts)
 
+    def whose(self, carrier: str, keys: Iterable[str]) -> str:
+        """The part that memory knows by one of these receipt ids; "" when it knows none."""
+        ids = self.ids.get(carrier)
+        hit = next((ids[key] for key in keys if key in ids), None) if ids is not None else None
+        return "" if hit is None else hit[0].part_id
+
     def knows(self, carrier: str, keys: Iterable[str]) -> bool:
         """Whether memory holds an attempt that one of these receipt ids names."""
-        ids = self.ids.get(carrier)
-        return ids is not None and any(key in ids for key in keys)
+        return bool(self.whose(carrier, keys))
 
     # -- the one way in -----------------------------------------------------------------------------------------------
 
@@ -267,6 +277,8 @@ class Ledger:
                 self._receipt(part, len(part.attempts) - 1, event)
             else:
                 self.counts.receipts_late += 1
+                if len(self._late) < LATE_MAX:
+                    self._late.append((event.part_id, _after_the_end(event)))
             return
         self.orphans.park(event, self.counts)
 
@@ -286,7 +298,7 @@ class Ledger:
             self._fact(part, event.at, f"{event.carrier} says {event.word} {event.err}")
         elif part.final:
             counts.receipts_conflicting += 1
-            self._fact(part, event.at, f"{event.carrier} says {event.word} {event.err} after the end")
+            self._add(part, _after_the_end(event))
         elif event.state != State.DELIVERED and _lives_on(part, index):
             counts.receipts_superseded += 1
             self._fact(part, event.at, f"{event.carrier} says {event.word} {event.err} of attempt {index + 1}")
@@ -371,19 +383,20 @@ class Ledger:
         self._at_rest[part.part_id] = part
 
     def _fact(self, part: Part, at: float, what: str) -> None:
+        self._add(part, f"{at:.3f} {what}")
+
+    def _add(self, part: Part, fact: str) -> None:
         if len(part.facts) == FACTS_MAX:
             part.facts.pop()  # the first ones and the newest say most
-        part.facts.append(f"{at:.3f} {what}")
+        part.facts.append(fact)
 
     # -- checkpoint and recovery --------------------------------------------------------------------------------------
 
-    def take(self) -> tuple[list[tuple[str, bytes]], list[Part], bytes]:
-        """What changed since the last call: (open parts packed, parts at rest, the state beside the parts).
-
-        Packed at one instant, so that the checkpoint is exactly the journal up to here.
-        """
+    def take(self) -> Changes:
+        """What changed since the last call. Packed at one instant: the checkpoint is exactly the journal up to here."""
         at_rest, self._at_rest = self._at_rest, {}
         changed, self._changed = self._changed, {}
+        late, self._late = self._late, []
         self._finished.extend(at_rest.values())
         packed: list[tuple[str, bytes]] = []
         for part_id, part in changed.items():
@@ -391,19 +404,18 @@ class Ledger:
                 at_rest[part_id] = part  # a late fact: its row is written anew
             else:
                 packed.append((part_id, pack_part(part)))
-        state = _encoder.encode(
-            _State(self.counts, list(self.orphans.values()), self.multiparts.kept(), self.last_part_id)
-        )
-        return packed, list(at_rest.values()), state
+        state = _State(self.counts, list(self.orphans.values()), self.multiparts.kept(), self.last_part_id)
+        return Changes(packed, list(at_rest.values()), _encoder.encode(state), late)
 
-    def give_back(self, part_ids: Iterable[str], at_rest: Iterable[Part]) -> None:
+    def give_back(self, changes: Changes) -> None:
         """A checkpoint failed: what it took counts as changed again."""
-        for part_id in part_ids:
+        for part_id, _ in changes.open:
             part = self.parts[part_id]
             if not part.at_rest:  # else it came to rest meanwhile, and the next checkpoint has it as such
                 self._changed[part_id] = part
-        for part in at_rest:
+        for part in changes.at_rest:
             self._changed[part.part_id] = part
+        self._late[:0] = changes.late
 
     def forget(self, keep: int) -> int:
         """Let go of the oldest parts at rest that a checkpoint has written, but for the last `keep`: duplicates of
@@ -455,6 +467,10 @@ class Ledger:
             self.last_part_id = kept.last_part_id
             self.orphans.restore(kept.orphans)
             self.multiparts.restore(kept.multiparts)
+
+
+def _after_the_end(event: Receipted) -> str:
+    return f"{event.at:.3f} {event.carrier} says {event.word} {event.err} after the end"
 
 
 def _lives_on(part: Part, index: int) -> bool:

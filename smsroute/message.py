@@ -16,7 +16,7 @@ Times ending in `_at` are Unix seconds. Walk: made in `esmes/accept`, `carriers/
 from __future__ import annotations
 
 import enum
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -313,6 +313,16 @@ AnyEvent = (
     | Told
     | OrphansAged
 )
+
+
+class Changes(NamedTuple):
+    """What a checkpoint writes: all that changed since the last one, as of one instant."""
+
+    open: list[tuple[str, bytes]]  # parts that are not at rest, packed
+    at_rest: list[Part]  # parts that came to rest, or learnt something after it
+    state: bytes  # what the ledger keeps beside its parts
+    late: list[tuple[str, str]]  # (part_id, fact) of parts that have left memory
+
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[AnyEvent])

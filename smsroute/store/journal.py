@@ -22,7 +22,7 @@ import structlog
 import trio
 
 from smsroute.config import Limits
-from smsroute.message import AnyEvent, Part, pack
+from smsroute.message import AnyEvent, Changes, pack
 from smsroute.ports import Ports
 from smsroute.store.base import Checkpoint, Store, StoreError
 
@@ -36,8 +36,8 @@ class Book(Protocol):
     """What the journal needs of the ledger."""
 
     def apply(self, event: AnyEvent) -> None: ...
-    def take(self) -> tuple[list[tuple[str, bytes]], list[Part], bytes]: ...
-    def give_back(self, part_ids: Sequence[str], at_rest: Sequence[Part]) -> None: ...
+    def take(self) -> Changes: ...
+    def give_back(self, changes: Changes) -> None: ...
     def forget(self, keep: int) -> int: ...
 
 
@@ -205,12 +205,13 @@ class Journal:
         self.checkpointed_at = self._ports.clock.wall()
 
     async def _keep(self, through: int) -> None:
-        packed, at_rest, state = self._book.take()
-        checkpoint = Checkpoint(through, packed, [part.part_id for part in at_rest], at_rest, state)
+        changes = self._book.take()
+        closed = [part.part_id for part in changes.at_rest]
+        checkpoint = Checkpoint(through, changes.open, closed, changes.at_rest, changes.state, changes.late)
         kept = False
         try:
             await self._ports.blocking.run(self._store.checkpoint, checkpoint)
             kept = True
         finally:
             if not kept:  # refused, or cancelled before it began: the next one has to write it
-                self._book.give_back([part_id for part_id, _ in packed], at_rest)
+                self._book.give_back(changes)
