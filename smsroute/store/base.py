@@ -1,0 +1,162 @@
+"""The seam between the engine and its memory on disk: what a store can do, and how it fails.
+
+Rules:
+- Nothing outside this room knows which database it is. Everything here may block: the engine calls it through
+  `ports.Blocking`; `append` and `checkpoint` may run in two threads at once.
+- What returned is durable. What raised did not happen, as far as anybody may act upon it.
+- A store raises StoreError for what the outside did to it, AssertionError for what its caller did.
+
+Walk: `store/journal` appends, checkpoints and trims; `engine.build` recovers; `carriers/receipts` finds; the CLI opens
+a Reader beside a running engine or in its absence. tests/store/test_conformance.py is the contract each store passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Literal, Protocol
+
+import attrs
+import msgspec
+
+from smsroute.message import AnyEvent, Part, unpack, unpack_part
+
+Kind = Literal["busy", "full", "failed", "fenced"]
+
+FACTS_MAX: Final = 50
+"""Late facts kept with one part: a carrier that repeats a receipt for ever must not grow a row for ever."""
+
+
+class StoreError(Exception):
+    """A store could not do it, and did not.
+
+    `kind`: "busy" somebody else holds it, try again; "full" no room; "failed" the disk or the file is sick; "fenced"
+    another engine owns it now and this one must stop. The text says what, where, and what was expected.
+    """
+
+    def __init__(self, kind: Kind, message: str) -> None:
+        super().__init__(message)
+        self.kind: Kind = kind
+
+
+@attrs.frozen
+class StoreLimits:
+    """The numbers of a store (law 10)."""
+
+    busy_timeout_s: float = 2.0  # a person with a database shell may hold the write lock so long
+    rows_per_statement: int = 2000  # 2-3 ms with the GIL in hand to build one; see tests/store/test_pauses.py
+    wal_octets_max: int = 64 << 20  # beyond, a commit folds the log into the file itself; `trim` does it before
+    trim_rows: int = 64  # deleted with the journal's lock in hand: 1-2 ms for rows of 100 kB
+    vacuum_pages: int = 1024  # given back to the file system in one step
+    vacuum_from_pages: int = 65536  # free pages worth giving back: 256 MiB, more than five busy seconds fill
+    vacuum_steps_max: int = 64  # in one trim
+    history_cache_octets: int = 64 << 20
+
+
+@attrs.frozen
+class Checkpoint:
+    """What happened up to the journal's row `through`, in a form that needs no replay.
+
+    `open`: parts to keep whole, packed (upserted; `recover` gives all of them). `closed`: parts no longer open.
+    `messages`: parts to write as rows, their text left out. `state`: what else the ledger keeps. `late`: (part_id,
+    fact) for parts that only the history still knows (law 5).
+    """
+
+    through: int
+    open: Sequence[tuple[str, bytes]]
+    closed: Sequence[str]
+    messages: Sequence[Part]
+    state: bytes
+    late: Sequence[tuple[str, str]] = ()
+
+
+@attrs.frozen
+class Recovered:
+    """The last checkpoint, if any, and the journal's rows behind it, in order, without a gap.
+
+    The rows are read as they are asked for, of one instant. `where` names the journal in errors.
+    """
+
+    checkpoint: Checkpoint | None
+    records: Iterator[tuple[int, bytes]]
+    where: str
+
+    def parts(self) -> Iterator[Part]:
+        """The open parts. Raises StoreError for one that cannot be read: nothing is skipped."""
+        for part_id, packed in () if self.checkpoint is None else self.checkpoint.open:
+            try:
+                yield unpack_part(packed)
+            except msgspec.DecodeError as error:
+                raise StoreError(
+                    "failed", f"{self.where}: the checkpoint's part {part_id} is no part: {error}"
+                ) from error
+
+    def events(self) -> Iterator[tuple[int, list[AnyEvent]]]:
+        """The rows, unpacked. Raises StoreError naming file and row for one that cannot be read: none is skipped."""
+        for seq, record in self.records:
+            try:
+                yield seq, unpack(record)
+            except msgspec.DecodeError as error:
+                raise StoreError(
+                    "failed", f"{self.where}: row {seq} holds no events of this version: {error}"
+                ) from error
+
+
+@attrs.frozen
+class Counts:
+    """What a store holds. `ended`: finished parts by State."""
+
+    open: int
+    ended: Mapping[int, int]
+    through: int
+    last_seq: int
+
+
+class Reader(Protocol):
+    """What one may ask of a store, beside its engine or without one. Every method raises StoreError."""
+
+    def recover(self) -> Recovered:
+        """The last checkpoint and the journal behind it."""
+
+    def story(self, part_id: str) -> Part | None:
+        """A part as the last checkpoint knows it, open or finished (then without its text)."""
+
+    def find(self, carrier: str, keys: Sequence[str]) -> dict[str, str]:
+        """{key: part_id} for those of `keys` (as `carrier`'s receipts write ids) that name an attempt; the latest."""
+
+    def sent_to(self, destination_addr: str, since: float, until: float, limit: int) -> list[Part]:
+        """Finished parts to a number, accepted in [since, until) (Unix seconds), the latest first."""
+
+    def finished_since(self, ended_at: float, part_id: str, limit: int) -> list[Part]:
+        """Finished parts behind (ended_at, part_id), in that order: one page of an export. Begin with (0, "").
+
+        A part shows up with the checkpoint after its end: stop a few checkpoint intervals before now.
+        """
+
+    def counts(self, ended_since: float = 0.0) -> Counts:
+        """How many are open, and how many ended since (Unix seconds), by state."""
+
+    def close(self) -> None:
+        """Let go of the files. Nothing may be asked after."""
+
+
+class Store(Reader, Protocol):
+    """A Reader that its one engine writes to."""
+
+    def append(self, seq: int, record: bytes) -> None:
+        """Make row `seq` durable; it is when this returns. `seq` is the last one plus one.
+
+        Raises StoreError. After one, the row counts as never written: the same `seq` is to be appended again, with the
+        same record or another.
+        """
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        """All of it or nothing, durable on return. Raises StoreError; a later checkpoint must then bring it again."""
+
+    def trim(self, through: int) -> None:
+        """Cut the journal's rows up to `through`, which a checkpoint covers. Raises StoreError; may be asked again."""
+
+    def prune(self, ended_before: float, limit: int) -> int:
+        """Forget up to `limit` finished parts that ended before (Unix seconds), the oldest first. Returns how many."""
+
+    def fence(self) -> None:
+        """From now on every write raises "fenced". Never blocks."""
