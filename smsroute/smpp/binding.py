@@ -9,10 +9,33 @@ Section numbers are SMPP 3.4's. Walk: called by `session` only.
 
 from __future__ import annotations
 
-from smsroute.smpp.interpreter import decode
-from smsroute.smpp.names import ESME_ROK, RESPONSE, SC_INTERFACE_VERSION, VERSION_3_4
+from smsroute.smpp.interpreter import decode, encode
+from smsroute.smpp.names import BIND_TRANSCEIVER, ESME_ROK, RESPONSE, SC_INTERFACE_VERSION, VERSION_3_4
 from smsroute.smpp.received import BindRequest
-from smsroute.smpp.wire import PduError, build_tlv, pdu
+from smsroute.smpp.wire import HEADER_OCTETS, PduError, build_tlv, pdu
+
+
+def build_bind_request(
+    system_id: str,
+    password: str,
+    system_type: str,
+    address_range: str,
+    *,
+    version: int,
+    addr_ton: int,
+    addr_npi: int,
+) -> bytes:
+    """The body of any bind request (section 4.1). Raises ValueError when a value does not fit."""
+    fields = {
+        "system_id": system_id,
+        "password": password,
+        "system_type": system_type,
+        "interface_version": version,
+        "addr_ton": addr_ton,
+        "addr_npi": addr_npi,
+        "address_range": address_range,
+    }
+    return encode(BIND_TRANSCEIVER, fields)[HEADER_OCTETS:]
 
 
 def read_bind_request(data: bytes) -> BindRequest:

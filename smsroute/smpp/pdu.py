@@ -245,8 +245,9 @@ TLVS: Final[dict[int, Tlv]] = {
     0x0613: Tlv("dest_addr_np_country",        _OCT, 1, 5),
     0x1201: Tlv("display_time",                _INT, 1, 1),
     0x1203: Tlv("sms_signal",                  _INT, 2, 2),
-    0x1204: Tlv("ms_validity",                 _INT, 1, 4),
-    0x130C: Tlv("alert_on_message_delivery",   _INT, 0, 1),
+    # Peers write these two in different sizes (quirks S24): they stay octets.
+    0x1204: Tlv("ms_validity",                 _OCT, 1, 4),
+    0x130C: Tlv("alert_on_message_delivery",   _OCT, 0, 1),
     0x1380: Tlv("its_reply_type",              _INT, 1, 1),
     0x1383: Tlv("its_session_info",            _OCT, 2, 2),
 }

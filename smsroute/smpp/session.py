@@ -17,8 +17,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from smsroute.smpp.binding import build_bind_response, read_bind_request, read_bind_response
-from smsroute.smpp.interpreter import encode
+from smsroute.smpp.binding import build_bind_request, build_bind_response, read_bind_request, read_bind_response
 from smsroute.smpp.names import (
     BINDS,
     ENQUIRE_LINK,
@@ -91,6 +90,7 @@ class Session:
         "_out",
         "_own",
         "_partial",
+        "_sends",
         "_state_deadline",
         "_takes",
         "_tombstones",
@@ -127,6 +127,7 @@ class Session:
         self.ignored_responses = 0
         self.unmatched_nacks = 0
         self._takes = TAKES[role].get(self.state, _NOTHING)
+        self._sends = _NOTHING
         self._next = first_sequence
         self._wrapped = False
         self._tombstones: dict[int, InFlight] = {}
@@ -150,8 +151,11 @@ class Session:
 
     @property
     def room(self) -> int:
-        """Requests `send_requests` takes now: the window less what is unanswered (enquire_link never counts)."""
-        return self.limits.window - len(self.in_flight)
+        """Requests `send_requests` takes now: the window less what is unanswered (enquire_link never counts).
+
+        0 in a state that sends nothing.
+        """
+        return self.limits.window - len(self.in_flight) if self._sends else 0
 
     def oldest_sent_at(self) -> float | None:
         """When the oldest unanswered request left."""
@@ -171,7 +175,7 @@ class Session:
 
     def send_requests(self, command_id: int, bodies: Sequence[bytes], tokens: Sequence[object], now: float) -> bytes:
         """One write, a request for each body; its token comes back with its response. Asserts state and room."""
-        assert command_id in SENDS[self.role].get(self.state, _NOTHING), f"{command_name(command_id)} in {self.state}"
+        assert command_id in self._sends, f"{command_name(command_id)} in {self.state}"
         assert len(bodies) == len(tokens) and len(bodies) <= self.room, f"{len(bodies)} requests, room {self.room}"
         in_flight = self.in_flight
         pack = HEADER.pack
@@ -203,16 +207,9 @@ class Session:
     ) -> bytes:
         """The bind request (section 4.1); `Bound`, `BindRefused` or `Closed` follows. Raises ValueError (bad field)."""
         assert self.role is Role.ESME and command_id in BINDS
-        fields = {
-            "system_id": system_id,
-            "password": password,
-            "system_type": system_type,
-            "interface_version": version,
-            "addr_ton": addr_ton,
-            "addr_npi": addr_npi,
-            "address_range": address_range,
-        }
-        data = encode(command_id, fields, sequence_number=self._own_sequence(command_id))
+        texts = (system_id, password, system_type, address_range)
+        body = build_bind_request(*texts, version=version, addr_ton=addr_ton, addr_npi=addr_npi)
+        data = pdu(command_id, 0, self._own_sequence(command_id), body)
         self._bind_command_id = command_id
         self._state_deadline = now + self.limits.bind_timeout_s
         self.version = interface_version(version)
@@ -220,7 +217,9 @@ class Session:
         return data
 
     def respond_bind(self, request: BindRequest, command_status: int, system_id: str, now: float) -> bytes:
-        """The answer to `request`. A refusal carries no body and closes the session (quirks S15)."""
+        """The answer to `request`; a refusal closes the session (quirks S15). Empty when it has closed since."""
+        if self.closing:
+            return b""
         assert self.role is Role.SMSC and self.state is SessionState.BINDING
         data = build_bind_response(request, command_status, system_id, self.version)
         if command_status == ESME_ROK:
@@ -236,7 +235,9 @@ class Session:
         return pdu(UNBIND, 0, self._own_sequence(UNBIND))
 
     def finish_unbind(self) -> None:
-        """Answer the peer's unbind that `defer_unbind` held back, and close."""
+        """Answer the peer's unbind that `defer_unbind` held back, and close; nothing when closed already."""
+        if self.closing:
+            return
         assert self._deferred_unbind >= 0
         self._out.append(pdu(UNBIND_RESP, ESME_ROK, self._deferred_unbind))
         self.close("unbound by the peer")
@@ -328,25 +329,23 @@ class Session:
         """A response that is not simply the right answer to a request in flight."""
         _, command_id, command_status, sequence = HEADER.unpack_from(data)
         own = self._own.get(sequence)
-        if command_id not in TABLES:
-            self.ignored_responses += 1  # never nack a response (quirks S22)
-        elif own is not None:
+        late = sequence not in self.in_flight
+        if own is not None and command_id in TABLES:
             del self._own[sequence]
             self._unmatched = 0
             self._answered_own(own, data, now, received)
-        elif (late := sequence not in self.in_flight) and sequence not in self._tombstones:
-            self._unmatched_response(command_id, received)
-        else:
+        elif command_id in TABLES and (not late or sequence in self._tombstones):
             flight = (self._tombstones if late else self.in_flight).pop(sequence)
             if flight.command_id | RESPONSE != command_id:
                 command_status = command_status or ESME_RUNKNOWNERR
             body = data[HEADER_OCTETS:]
             received.append(Response(flight.token, command_id, command_status, body, flight.sent_at, late))
+        elif command_id == GENERIC_NACK:
+            self._unmatched_nack(received)
+        else:
+            self.ignored_responses += 1  # never nack a response (quirks S22)
 
-    def _unmatched_response(self, command_id: int, received: list[Received]) -> None:
-        if command_id != GENERIC_NACK:
-            self.ignored_responses += 1
-            return
+    def _unmatched_nack(self, received: list[Received]) -> None:
         self.unmatched_nacks += 1
         self._unmatched += 1
         if self._unmatched > self.limits.nacks_max:
@@ -464,6 +463,7 @@ class Session:
         assert step in steps, f"{step.value} in state {self.state.value}"
         self.state = steps[step]
         self._takes = TAKES[self.role].get(self.state, _NOTHING)
+        self._sends = SENDS[self.role].get(self.state, _NOTHING)
 
     def _bound(self, step: Step, now: float) -> None:
         self._move(step)
