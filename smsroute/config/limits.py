@@ -136,6 +136,8 @@ class Limits:
 
     # -- dead and alive again ------------------------------------------------------------------------------------------
     dead_consecutive_faults:    int   = count(5, 1, 10_000, "Finagle and Envoy: 5")
+    dead_row_s:                 float = seconds(0.2, 0, 60, "and that row is so old: five in 2 ms are chance")
+    dead_row_faults:            int   = count(50, 1, 100_000, "or so long")
     dead_success_share:         float = decimal(0.8, 0, 1, "below it, over the success window")
     dead_samples_min:           int   = count(20, 1, 1_000_000, "fewer say nothing")
     latency_dead_factor:        float = decimal(10, 1.1, 1000, "this many times its usual latency")
@@ -162,7 +164,7 @@ class Limits:
 
     # -- congestion is not death ---------------------------------------------------------------------------------------
     throttle_pause_s:           float = seconds(0.1, 0, 600, "after ESME_RTHROTTLED; doubles in a row. Kannel: 1 s")
-    throttle_pause_max_s:       float = seconds(30, 0.01, 3600, "throttled again and again")
+    throttle_pause_max_s:       float = seconds(5, 0.01, 3600, "throttled again and again; one part asks after each")
     pace_cut_share:             float = decimal(0.85, 0.01, 1, "pace and window times this, once a round trip")
     pace_floor_share:           float = decimal(0.05, 0.001, 1, "never below this share of the contract")
     pace_recovery_s:            float = seconds(20, 0.1, 3600, "from the floor back to the contract")

@@ -12,11 +12,13 @@ its contract deliver far less than that half, in bursts; resending at once makes
 Idea. AIMD with two memories: where it hurt, how often in a row. A throttled answer pauses the carrier, cuts pace and
 window by `pace_cut_share`, and keeps the pace at which it hurt. The way back is quick up to just below that point and
 slow beyond it (as CUBIC does), so most time is spent near what the carrier grants. Throttled again before a contract
-window's worth was taken: the pause doubles; that is how a carrier that throttles everything soon costs next to nothing.
+window's worth was taken: the pause doubles, and one part goes first to ask; so a carrier that throttles everything soon
+gets next to nothing.
 The window is fed back 1/N per answer (Postfix qmgr): a full window of taken parts is worth one place, and it takes a
 good share of a window answered "queue full" to cut it, so one handset's full queue moves nothing.
 
     throttled (sent after the last cut):  hurt = pace; pace *= cut; window *= cut; pause; pause length doubles
+    throttled again:  window = 1, doubling each round trip while parts are taken, up to where it was
     taken:      credit += n / window; at 1: window += 1;   a contract window's worth: pause length back to the least
     congested:  debit += n / window; at congested_share: window *= cut, once a round trip
     pace(now):  grows linearly: `pace_recovery_s` from floor to contract below `hurt`, ten times slower above it
@@ -50,6 +52,7 @@ class Congestion:
         "_limits",
         "_pace",
         "_pause_s",
+        "_safe",
         "_since_cut",
         "_window",
         "contract",
@@ -69,6 +72,7 @@ class Congestion:
         self._pace = contract
         self._hurt = contract
         self._window = float(window_max)
+        self._safe = 1.0  # up to here the window doubles each round trip
         self._grown_at = now
         self._cut_at = now - 1.0
         self._held_until = now
@@ -82,7 +86,9 @@ class Congestion:
     def answered(self, blame: int, now: float, n: int = 1, sent_at: float | None = None) -> None:
         """`n` answers of one blame. `sent_at`: when the newest of them was sent, if known."""
         if blame == Blame.OK:
-            if self._window < self.window_max:
+            if self._window < self._safe:
+                self._window = min(self._safe, self._window + n)
+            elif self._window < self.window_max:
                 self._credit += n / self._window
                 if self._credit >= 1.0:
                     self._window = min(float(self.window_max), self._window + int(self._credit))
@@ -108,6 +114,9 @@ class Congestion:
         clean = self._since_cut >= self.window_max
         self._pause_s = limits.throttle_pause_s if clean else min(limits.throttle_pause_max_s, 2 * self._pause_s)
         self._cut(now)
+        if not clean:
+            self._safe = max(self._safe, self._window)
+            self._window = 1.0  # one part asks, and each taken one lets two follow
         self.paused_until = now + self._pause_s
 
     def congestion_state(self, level: int, now: float, sent_at: float | None = None) -> None:
@@ -169,7 +178,7 @@ class Congestion:
         share = self._limits.pace_cut_share
         self._hurt = self.pace(now)
         self._pace = max(self._floor, self._hurt * share)
-        self._window = max(1.0, self._window * share)
+        self._window = self._safe = max(1.0, self._window * share)
         self._cut_at = self._grown_at = now
         self._since_cut = 0
         self._credit = 0.0

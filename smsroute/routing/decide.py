@@ -121,7 +121,7 @@ class Plan:
 
     route: Route
     message_class: int
-    choices: tuple[Ranked, ...]  # preferred first; weights sum to 1 unless empty
+    choices: tuple[Ranked, ...]  # all that may take parts, preferred first; weights sum to 1 unless empty
     refused: tuple[tuple[str, str], ...]
     probes: tuple[Ranked, ...]  # one part each may go first, if `Health.claim_probe` agrees
     waiting: Ranked  # where a part waits when nobody can take it
@@ -333,18 +333,21 @@ def _fit(one: _Candidate, limits: Limits, now: float) -> float:
 
 
 def _lay_out(route: Route, groups: list[tuple[list[_Candidate], str]]) -> tuple[tuple[Ranked, ...], tuple[Spoke, ...]]:
-    """The choices, preferred first, and the wheel they are drawn from."""
+    """The choices, preferred first, and the wheel that those with a share are drawn from."""
     choices: list[Ranked] = []
     wheel: list[Spoke] = []
     upper = 0.0
     for group, short in groups:
         taking = [one for one in group if one.share > 0.0]
         start, length = upper, sum(one.share for one in taking)
-        for one in taking:
-            ranked = _ranked(route, one, short, one.share * len(taking) / length)
-            choices.append(ranked)
-            upper += one.share
-            wheel.append((upper, start, length, ranked, len(taking) == 1))
+        for one in group:
+            if one.share > 0.0:
+                ranked = _ranked(route, one, short, one.share * len(taking) / length)
+                upper += one.share
+                wheel.append((upper, start, length, ranked, len(taking) == 1))
+                choices.append(ranked)
+            elif one.alive:  # not needed now; for parts that others refused or have no room for
+                choices.append(_ranked(route, one, short, 1.0))
     return tuple(choices), tuple(wheel)
 
 
@@ -402,7 +405,8 @@ def _waiting(route: Route, candidates: list[_Candidate]) -> Ranked:
 
 def _ranked(route: Route, one: _Candidate, short: str, size: float) -> Ranked:
     view = one.view
-    parts = [f"{one.tier}, {one.share:.0%} by {route.prefer}", f"quality {view.quality:.2f}"]
+    share = f"{one.share:.0%} by {route.prefer}" if one.share else "in reserve"
+    parts = [f"{one.tier}, {share}", f"quality {view.quality:.2f}"]
     if view.weakest:
         parts[-1] += f" ({view.weakest})"
     if one.choice.cost:
@@ -427,7 +431,7 @@ def _dead_reason(view: CarrierView, now: float) -> str:
 
 
 def _plan_reason(route: Route, choices: tuple[Ranked, ...], alive: int, of: int, panic: bool) -> str:
-    shares = ", ".join(f"{one.carrier} {one.weight:.0%}" for one in choices) or "nobody can take it"
+    shares = ", ".join(f"{one.carrier} {one.weight:.0%}" for one in choices if one.weight) or "nobody can take it"
     if panic:
         return f"panic, {alive} of {of} carriers alive: {shares}"
     return f"{route.prefer}: {shares}"

@@ -9,8 +9,8 @@ Rules:
 
 Measured (shared 2-core machine, Python 3.11): @MEASURED@
 
-Walk: one a carrier, in `carriers/station`: `answered` per batch and blame, `receipt`, `bind_up`, `bind_down`, `tick` a few
-times a second; `view` for each plan.
+Walk: one a carrier, in `carriers/station`: `answered` per batch and blame, `receipt`, `bind_up`, `bind_down`, `tick` a
+few times a second; `view` for each plan.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from smsroute.routing.congestion import Congestion
 from smsroute.routing.decide import CarrierView
 from smsroute.routing.health import ALIVE, Health
 from smsroute.routing.score import Score, Terms, product
+from smsroute.routing.spread import Spread
 
 _OK: Final = int(Blame.OK)
 
@@ -61,6 +62,9 @@ class Dossier:
         self.overall = Record(limits, carrier.name, now, carrier.shadow)
         self.congestion = Congestion(limits, carrier.rate, carrier.window, now)
         self.networks: OrderedDict[str, Record] = OrderedDict()
+        # For people; the score looks at peaks and means.
+        self.answer_times = Spread(limits.success_buckets * limits.success_bucket_s, limits.success_buckets, now)
+        self.receipt_times = Spread(limits.receipt_window_s, limits.receipt_buckets, now)
         self._limits = limits
 
     @property
@@ -89,12 +93,15 @@ class Dossier:
             sent_at = now - latency_s
         self.overall.answered(blame, latency_s, now, rng, n, sent_at)
         self._record(network, now).answered(blame, latency_s, now, rng, n, sent_at)
+        if blame == _OK:
+            self.answer_times.add(latency_s, now, n)
         if blame != _OK or self.congestion.busy:
             self.congestion.answered(blame, now, n, sent_at)
 
     def receipt(self, network: str, delivered: bool, delay_s: float, now: float, n: int = 1) -> None:
         """`n` final receipts, but none that blames the subscriber. `delay_s`: since the carrier's response."""
         self.overall.score.receipt(delivered, delay_s, now, n)
+        self.receipt_times.add(delay_s, now, n)
         self._record(network, now).score.receipt(delivered, delay_s, now, n)
 
     def bind_up(self, now: float) -> None:
@@ -148,7 +155,7 @@ class Dossier:
         oldest_unanswered_age_s: float = 0.0,
         drained: str = "",
     ) -> CarrierView:
-        """The carrier as `decide` sees it. `window`: places on all its bound binds; `headroom`: parts it can take now."""
+        """The carrier as `decide` sees it. `window`: places on all its bound binds; `headroom`: parts for now."""
         overall = self.overall.health
         record = self.networks.get(network)
         health = overall if record is None or overall.state is not ALIVE else record.health
@@ -186,6 +193,7 @@ class Dossier:
     def _record(self, network: str, now: float) -> Record:
         record = self.networks.get(network)
         if record is not None:
+            self.networks.move_to_end(network)
             return record
         if len(self.networks) >= self._limits.networks_max:
             self.networks.popitem(last=False)

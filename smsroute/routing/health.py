@@ -24,7 +24,8 @@ return, by a slow start. Being well for `ejection_forget_s` clears the record.
           |  +------------- neutral answer --------------+               |
           +--------------------------------------------------------------+
 
-    on answers (n of one blame):   fault: row += n, trigger FAULTS at dead_consecutive_faults;   taken: row = 0
+    on answers (n of one blame):   taken: row = 0.   fault: row += n; SICK at dead_consecutive_faults, once the row is
+                                   dead_row_s old or dead_row_faults long
     judge (ten times a second):    success share, latency against its usual, ejection over, probe overdue
     admits(now):                   0 dead or probing; 0.1 .. 1 through the slow start; 1
 
@@ -101,6 +102,7 @@ class Health:
         "_limits",
         "_probe_at",
         "_row",
+        "_row_since",
         "_slow_answer_since",
         "_slow_since",
         "bound",
@@ -131,7 +133,8 @@ class Health:
         self.changes = 0  # of state or binds, ever: whoever cached a plan compares
         self._limits = limits
         self._faults_max = limits.dead_consecutive_faults
-        self._row = 0
+        self._row = 0  # faults with no part taken between them
+        self._row_since = now
         self._alive_since = now
         self._slow_since = 0.0  # start of a slow start; 0: none
         self._probe_at = 0.0
@@ -148,9 +151,11 @@ class Health:
         elif blame in _FAULTS:
             if sent_at is not None and sent_at < self._alive_since:
                 return  # sent before the last ejection, which has dealt with it
+            if not self._row:
+                self._row_since = now
             self._row += n
             if self.state is ALIVE:
-                if self._row >= self._faults_max:
+                if self._row >= self._faults_max and self._row_counts(now):
                     self._eject(Trigger.SICK, f"{self._row} {_FAULT_WORDS[blame]} in a row", now, rng)
             elif self.state is PROBE_CLOSED and self._is_probe(sent_at):
                 self._eject(Trigger.PROBE_FAILED, f"the probe met {Blame(blame).name.lower()}", now, rng)
@@ -244,6 +249,10 @@ class Health:
 
     def _is_probe(self, sent_at: float | None) -> bool:
         return sent_at is None or sent_at >= self._probe_at
+
+    def _row_counts(self, now: float) -> bool:
+        """A row is short-lived chance at a high rate: one fault in ten makes five in a row every 100,000 parts."""
+        return now - self._row_since >= self._limits.dead_row_s or self._row >= self._limits.dead_row_faults
 
     def _sickness(self, figures: Figures, now: float) -> str:
         limits = self._limits
