@@ -323,7 +323,7 @@ class Reader:
             with open(path, "rb") as file:
                 file.read(1)
         except OSError as fault:
-            self.problems.error(self.where[steps], f"file {quote(str(path))}: {reason(fault)}, expected a PEM file")
+            self.problems.error(self.where[steps], f"file `{path}`: {reason(fault)}, expected a PEM file")
             return False
         return True
 
