@@ -162,7 +162,7 @@ class Bind:
     def stop(self) -> None:
         """Unbind: no new sends, then the dance, then the end of `run`."""
         self._stop.set()
-        if self._session is not None and self._link is not None and self.state == "bound":
+        if self._session is not None and self._link is not None and self._session.bound:
             self._set("unbinding", "the engine drains")
             self._link.write(self._session.unbind(self._ports.clock.monotonic()))
         elif self._link is not None:

@@ -283,6 +283,7 @@ class Dispatch:
         name = station.carrier.name
         moved: dict[tuple[str, str, str], list[str]] = {}
         taken: Counter[str] = Counter()
+        wall = self.ports.clock.wall()
         for part in islice(self.ledger.queues.due(name), self.limits.dispatch_batch_max):
             pin = self.pin(part.multipart) if part.multipart else None
             if pin is not None:
@@ -300,13 +301,13 @@ class Dispatch:
             if bind is not None and station.grant(now):
                 flight.add(part.part_id, bind, part.route, network, part.why or "its turn came", part.multipart)
                 continue
-            other = self._elsewhere(rule, part, name, taken, now) if rule is not None else None
+            waits_s = 0.0 if why_not else max(0.001, wall - part.due_at)
+            other = self._elsewhere(rule, part, name, taken, now, waits_s) if rule is not None else None
             if other is None:
                 break  # no room here and nowhere else: those behind it have none either
             taken[other.carrier] += 1
             reason = f"{why_not or 'no room at ' + name}; {other.reason}"
             moved.setdefault((other.carrier, part.route, reason), []).append(part.part_id)
-        wall = self.ports.clock.wall()
         moves: list[AnyEvent] = [
             Moved(wall, part_ids, carrier, route, reason) for (carrier, route, reason), part_ids in moved.items()
         ]
@@ -327,12 +328,21 @@ class Dispatch:
             return ""
         return next((reason for name, reason in plan.refused if name == station.carrier.name), "not of this route")
 
-    def _elsewhere(self, rule: Rule, part: Part, name: str, taken: Counter[str], now: float) -> Ranked | None:
-        """Another carrier of the plan that has room now, less what this round has already moved there."""
+    def _elsewhere(
+        self, rule: Rule, part: Part, name: str, taken: Counter[str], now: float, waits_s: float
+    ) -> Ranked | None:
+        """Another carrier of the plan that has room now, less what this round has already moved there.
+
+        `waits_s`: for how long the part has waited at a carrier that would take it; a full window is no reason to pay
+        for a backup until `spill_wait_s` is over.
+        """
         plan = self.plan(rule, part.message_class, now)
+        patient = 0 < waits_s < self.limits.spill_wait_s
         for ranked in plan.choices:
             other = self.stations[ranked.carrier]
             if ranked.carrier == name or self.ledger.queues.ahead(ranked.carrier, part.message_class):
+                continue
+            if patient and ranked.tier != "primary":
                 continue
             if other.headroom(now) > taken[ranked.carrier]:
                 return ranked
@@ -357,8 +367,8 @@ class Dispatch:
     def _body(self, bind: Bind, part: Part) -> bytes:
         """The submit_sm body as this carrier gets it: the ESME's own, but for what its contract with us asks."""
         if part.wants_receipt == 2 or (part.wants_receipt == 0 and bind.carrier.receipts == "always"):
-            # An ESME that asks for failures only is told of failures only by us: without success we would wait for
-            ever.at = parse_sm(part.body).registered_delivery_at
+            # An ESME that asks for failures only is told of those by us; without success we would wait for ever.
+            at = parse_sm(part.body).registered_delivery_at
             return part.body[:at] + bytes(((part.body[at] & ~3) | 1,)) + part.body[at + 1 :]
         return part.body
 

@@ -84,10 +84,10 @@ class Doors:
         self.draining = True
         now = self._ports.clock.monotonic()
         for client in list(self.clients.values()):
-            if client.esme is None:
-                client.link.close("the engine stops")
-            else:
+            if client.session.bound:
                 client.link.write(client.session.unbind(now))
+            else:
+                client.link.finish("the engine stops")
 
     async def empty(self) -> None:
         """Return when every link is gone."""
