@@ -43,9 +43,10 @@ class SimBlocking:
             try:
                 if self.refuse is not None and name in WRITES:
                     self.refuse(name)
-                return work(*args)
+                result = work(*args)
             finally:
                 await trio.sleep(half_s)
+        return result
 
 
 class Tape:

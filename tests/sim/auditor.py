@@ -1,0 +1,382 @@
+"""The independent judge: hears every octet of the world, keeps a ledger of its own, and holds the engine to the laws.
+
+Rules:
+- It shares no code with the engine but the names of numbers; what it knows it read off the wire (`wire`), was told to
+  be durable the moment it was (`durable_*`), or found in the store opened again (`at_rest`).
+- It never raises into the engine it listens to: what is broken is written down, and whoever runs the world asks.
+- The laws are those of the design, section 3; each check names its law.
+
+Walk: `network` calls `written`, `read`, `ended`; `world` calls `durable_*` for each journal row and `at_rest` at the
+end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Mapping
+
+import attrs
+import trio
+
+from smsroute.smpp import names
+from tests.sim.books import Attempt, Copy, Pace, Paper, Story, Terms
+from tests.sim.network import Link
+from tests.sim.wire import Message, Pdu, Splitter, c_string, describe, message
+
+TRACE_LINES = 400
+BROKEN_MAX = 20
+SLACK_S = 1.0
+"""Seconds of contract a carrier may be fed ahead: a burst, and commits that bunch what was granted evenly."""
+
+
+@attrs.define
+class Session:
+    """One link, as heard from outside."""
+
+    link: Link
+    peer: str  # carrier name, or the system_id once it has bound
+    carrier: bool
+    splitters: dict[tuple[bool, bool], Splitter] = attrs.field(factory=dict)
+    asked: dict[tuple[bool, int], Pdu] = attrs.field(factory=dict)  # (by engine, sequence) written, answer not yet read
+    owed: dict[tuple[bool, int], Pdu] = attrs.field(factory=dict)  # (by engine, sequence) read, answer not yet written
+    copies: dict[int, Copy] = attrs.field(factory=dict)  # by sequence
+    in_flight: dict[int, float] = attrs.field(factory=dict)  # sequence -> written at
+
+
+class Auditor:
+    """See the module."""
+
+    def __init__(self, engine: str, carriers: Mapping[str, tuple[str, Terms]]) -> None:
+        """`engine`: its address; `carriers`: address -> (name, terms)."""
+        self.broken: list[str] = []
+        self.trace: deque[str] = deque(maxlen=TRACE_LINES)
+        self.on_line: Callable[[str], None] | None = None
+        self.counts: Counter[str] = Counter()
+        self.papers: dict[str, Paper] = {}
+        self.by_token: defaultdict[str, list[Paper]] = defaultdict(list)
+        self.copies: defaultdict[str, list[Copy]] = defaultdict(list)
+        self.paces: dict[str, Pace] = {name: Pace(terms.rate) for name, terms in carriers.values()}
+        self.slack_s = SLACK_S
+        self.life = 0
+        self._engine = engine
+        self._carriers = dict(carriers)
+        self._terms = dict(carriers.values())
+        self._sessions: dict[Link, Session] = {}
+        self._digest = hashlib.blake2b()
+        self._receipts: Counter[tuple[str, str]] = Counter()  # durable, by carrier and id
+        self._answered: Counter[tuple[str, str]] = Counter()  # answered ESME_ROK, by carrier and id
+
+    # -- the trace ----------------------------------------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """One line of the trace, part of the digest."""
+        line = f"{trio.current_time():12.6f} {text}"
+        self._digest.update(line.encode())
+        self.trace.append(line)
+        if self.on_line is not None:
+            self.on_line(line)
+
+    @property
+    def digest(self) -> str:
+        """Of all that was said so far."""
+        return self._digest.hexdigest()[:32]
+
+    def breach(self, law: str, text: str) -> None:
+        """A law is broken."""
+        self.note(f"BROKEN {law}: {text}")
+        if len(self.broken) < BROKEN_MAX:
+            self.broken.append(f"{law} at {trio.current_time():.6f}: {text}")
+
+    # -- the wire -----------------------------------------------------------------------------------------------------
+
+    def written(self, link: Link, outward: bool, data: bytes) -> None:
+        self._hear(link, outward, data, True)
+
+    def read(self, link: Link, outward: bool, data: bytes) -> None:
+        self._hear(link, outward, data, False)
+
+    def ended(self, link: Link, how: str) -> None:
+        self.note(f"{link} {how}")
+        session = self._sessions.pop(link, None)
+        if session is not None and session.carrier:
+            for copy in session.copies.values():
+                if copy.status is None:
+                    self.counts["copies in doubt"] += 1
+
+    def _hear(self, link: Link, outward: bool, data: bytes, writing: bool) -> None:
+        session = self._sessions.get(link)
+        if session is None:
+            if not link.alive:
+                return
+            known = self._carriers.get(link.door[0])
+            session = Session(link, known[0] if known else "?", known is not None)
+            self._sessions[link] = session
+        by_engine = outward == (link.opener == self._engine)
+        splitter = session.splitters.setdefault((outward, writing), Splitter())
+        for pdu in splitter.feed(data):
+            if writing:
+                self.note(f"{link} {'>' if outward else '<'} {describe(pdu)}")
+                self._wrote(session, by_engine, pdu)
+            else:
+                self._digest.update(b"%d %d" % (link.number, pdu.sequence_number))
+                self._was_read(session, by_engine, pdu)
+
+    def _wrote(self, session: Session, by_engine: bool, pdu: Pdu) -> None:
+        number = pdu.sequence_number
+        if not pdu.is_response:
+            if (by_engine, number) in session.asked and by_engine:
+                self.breach("law 7", f"{session.link}: sequence number {number:#x} is in flight already")
+            session.asked[by_engine, number] = pdu
+            if by_engine and pdu.command_id == names.SUBMIT_SM:
+                self._engine_submits(session, number, message(pdu.body))
+            elif by_engine and pdu.command_id == names.DELIVER_SM:
+                self._engine_tells(session, message(pdu.body))
+            return
+        request = session.owed.pop((not by_engine, number), None)
+        if request is None:
+            if by_engine:
+                self.breach("one answer each", f"{session.link}: engine answers {describe(pdu)}, which nobody asked")
+            return
+        if by_engine and request.command_id == names.SUBMIT_SM:
+            self._engine_promises(session, message(request.body), pdu)
+        elif by_engine and request.command_id == names.DELIVER_SM:
+            self._engine_answers_receipt(session, message(request.body), pdu)
+        elif not by_engine and request.command_id == names.SUBMIT_SM:
+            copy = session.copies[number]
+            copy.status, copy.message_id = pdu.command_status, c_string(pdu.body)
+
+    def _was_read(self, session: Session, by_engine: bool, pdu: Pdu) -> None:
+        """`by_engine`: the engine wrote it, the peer reads it."""
+        number = pdu.sequence_number
+        if not pdu.is_response:
+            session.owed[by_engine, number] = pdu
+            if by_engine and pdu.command_id == names.SUBMIT_SM:
+                session.copies[number].read = True
+            elif not by_engine and pdu.command_id in BINDS:
+                session.peer = c_string(pdu.body)
+            return
+        request = session.asked.pop((not by_engine, number), None)
+        if request is None or by_engine:
+            return
+        if request.command_id == names.SUBMIT_SM:
+            session.in_flight.pop(number, None)
+            session.copies[number].heard = True
+        elif request.command_id == names.DELIVER_SM and pdu.command_status == names.ESME_ROK:
+            paper = self.papers.get(message(request.body).receipt[0])
+            if paper is not None:
+                paper.acknowledged, paper.acknowledged_in = True, self.life
+
+    # -- what the engine writes ---------------------------------------------------------------------------------------
+
+    def _engine_submits(self, session: Session, number: int, sm: Message) -> None:
+        now, carrier, token = trio.current_time(), session.peer, sm.token
+        self.counts["submits"] += 1
+        copy = Copy(token, carrier, str(session.link), number, now)
+        copies = self.copies[token]
+        copies.append(copy)
+        session.copies[number] = copy
+        durable = sum(
+            attempt.carrier == carrier and not attempt.withdrawn
+            for paper in self.by_token[token]
+            for attempt in paper.attempts
+        )
+        if sum(copy.carrier == carrier for copy in copies) > durable:
+            self.breach("law 2", f"{token} goes to {carrier} and only {durable} attempts are durable")
+        terms = self._terms[carrier]
+        in_flight = session.in_flight
+        in_flight[number] = now
+        for sequence_number in [n for n, at in in_flight.items() if at <= now - terms.response_timeout_s]:
+            del in_flight[sequence_number]
+        self.counts["in flight, most"] = max(self.counts["in flight, most"], len(in_flight))
+        if len(in_flight) > terms.window:
+            self.breach("law 7", f"{session.link}: {len(in_flight)} in flight, the window is {terms.window}")
+        ahead = self.paces[carrier].count(now)
+        if ahead > terms.rate * self.slack_s + 1.0:
+            self.breach("law 7", f"{carrier} is fed {ahead:.1f} parts ahead of its {terms.rate:g}/s")
+
+    def _engine_promises(self, session: Session, sm: Message, pdu: Pdu) -> None:
+        if pdu.command_status != names.ESME_ROK:
+            self.counts["refused"] += 1
+            return
+        self.counts["promised"] += 1
+        part_id = c_string(pdu.body)
+        paper = self.papers.get(part_id)
+        if paper is None:
+            self.breach("law 1", f"{sm.token} was promised as {part_id}, which is not durable")
+        elif paper.token != sm.token or paper.esme != session.peer:
+            self.breach("law 1", f"{sm.token} of {session.peer} was promised as {part_id}, which is {paper.token}")
+        elif paper.promised:
+            self.breach("law 1", f"{part_id} was promised twice")
+        else:
+            paper.promised = True
+
+    def _engine_answers_receipt(self, session: Session, sm: Message, pdu: Pdu) -> None:
+        if pdu.command_status != names.ESME_ROK or not sm.is_receipt:
+            return
+        message_id, word = sm.receipt
+        key = (session.peer, message_id)
+        self._answered[key] += 1
+        if self._answered[key] > self._receipts[key]:
+            self.breach("law 3", f"receipt {message_id} of {session.peer} is answered and not durable")
+        if word == "DELIVRD":
+            for paper in self.by_token[sm.token]:
+                if paper.delivered_at < 0:
+                    paper.delivered_at = trio.current_time()
+
+    def _engine_tells(self, session: Session, sm: Message) -> None:
+        if not sm.is_receipt:
+            return
+        part_id, word = sm.receipt
+        paper = self.papers.get(part_id)
+        now = trio.current_time()
+        if paper is None or paper.esme != session.peer:
+            self.breach("law 4", f"{session.peer} is told of {part_id}, which is none of its parts")
+            return
+        if paper.told_word and paper.told_word != word:
+            self.breach("law 5", f"{part_id} was told as {paper.told_word}, now as {word}")
+        if paper.ticked or (paper.acknowledged and paper.acknowledged_in == self.life):
+            self.breach("law 4", f"{part_id} is told again after {paper.esme} answered for it")
+        elif paper.tells:
+            self.counts["told again"] += 1
+        paper.tells += 1
+        paper.teller, paper.told_at, paper.told_word = str(session.link), now, word
+
+    # -- what became durable ------------------------------------------------------------------------------------------
+
+    def durable_life(self) -> None:
+        """An engine has started on this store."""
+        self.life += 1
+        for pace in self.paces.values():
+            pace.level = 0.0
+
+    def durable_accept(self, part_id: str, body: bytes, esme: str, wants_receipt: int) -> None:
+        """A part is accepted; `body` as it was submitted."""
+        sm = message(body)
+        if part_id in self.papers:
+            self.breach("law 1", f"{part_id} is accepted twice")
+        multipart = ""
+        if sm.part_of is not None:
+            multipart = f"{esme} {sm.source} {sm.destination} {sm.part_of[0]}"
+        paper = Paper(part_id, sm.token, esme, wants_receipt, multipart)
+        self.papers[part_id] = paper
+        self.by_token[sm.token].append(paper)
+
+    def durable_attempt(self, part_ids: list[str], carrier: str, bind: str) -> None:
+        """An attempt of each of these parts."""
+        for part_id in part_ids:
+            paper = self.papers[part_id]
+            paper.attempts.append(Attempt(carrier, bind))
+            if paper.multipart:
+                self._one_way(paper, carrier, bind)
+
+    def _one_way(self, paper: Paper, carrier: str, bind: str) -> None:
+        for other in self.papers.values():
+            if other is paper or other.multipart != paper.multipart:
+                continue
+            for attempt in other.attempts:
+                if attempt.refused or attempt.withdrawn:
+                    continue
+                if (attempt.carrier, attempt.bind) != (carrier, bind):
+                    self.breach("law 8", f"{paper.token} goes by {bind}, its part {other.token} went by {attempt.bind}")
+
+    def durable_refusal(self, part_id: str, attempt: int) -> None:
+        """The carrier refused this attempt."""
+        self.papers[part_id].attempts[attempt].refused = True
+
+    def durable_withdrawal(self, part_ids: list[str]) -> None:
+        """The last attempt of these never left."""
+        for part_id in part_ids:
+            attempt = self.papers[part_id].attempts[-1]
+            attempt.withdrawn = True
+
+    def durable_resend(self, part_ids: list[str]) -> None:
+        """These were in doubt and may go again."""
+        for part_id in part_ids:
+            self.papers[part_id].attempts[-1].resent = True
+
+    def durable_receipt(self, carrier: str, message_ids: list[str]) -> None:
+        """A receipt of this carrier, under each id it may mean."""
+        for form in {form for message_id in message_ids for form in forms(message_id)}:
+            self._receipts[carrier, form] += 1
+
+    def durable_told(self, part_ids: list[str], dropped: bool) -> None:
+        """These leave their ESME's outbox."""
+        for part_id in part_ids:
+            paper = self.papers[part_id]
+            if not paper.acknowledged and not dropped:
+                self.breach("law 4", f"{part_id} leaves the outbox and {paper.esme} has not answered for it")
+            paper.ticked = True
+
+    # -- when all is over ---------------------------------------------------------------------------------------------
+
+    def at_rest(self, stories: Mapping[str, Story | None], handsets: Mapping[str, int]) -> None:
+        """Judge the end: `stories` by part id, as the store opened again tells them; `handsets` how often each token
+        was delivered, by the carriers' own truth."""
+        for part_id, paper in self.papers.items():
+            story = stories[part_id]
+            if story is None:
+                self.breach("law 1", f"{part_id} ({paper.token}) was accepted and the store does not know it")
+            elif not story.final or not story.at_rest:
+                self.breach("law 1", f"{part_id} ({paper.token}) is {story.state} at rest: {story.why}")
+            else:
+                self._final(paper, story)
+        for token, papers in self.by_token.items():
+            self._duplicates(token, [(paper, stories[paper.part_id]) for paper in papers], handsets.get(token, 0))
+        for token in handsets:
+            if token not in self.by_token:
+                self.breach("law 6", f"{token} reached a handset and was never accepted")
+        for session in self._sessions.values():
+            for (by_engine, _), pdu in session.owed.items():
+                if not by_engine:
+                    self.breach("one answer each", f"{session.link}: {describe(pdu)} was never answered")
+
+    def _final(self, paper: Paper, story: Story) -> None:
+        if paper.told_word and WORD_OF_STATE.get(story.state) != paper.told_word:
+            self.breach("law 5", f"{paper.part_id} was told as {paper.told_word} and is {story.state}")
+        owes = paper.wants_receipt == 1 or (paper.wants_receipt == 2 and story.state != "DELIVERED")
+        if owes and not paper.ticked:
+            self.breach("law 4", f"{paper.part_id} ended {story.state} and {paper.esme} was not told")
+        if not owes and paper.tells:
+            self.breach("law 4", f"{paper.part_id} asked for no receipt and was told")
+        if story.state == "DELIVERED" and paper.delivered_at < 0:
+            self.breach("law 3", f"{paper.part_id} is DELIVERED and no carrier said so")
+        known = [(attempt.carrier, attempt.bind) for attempt in paper.attempts]
+        if known != [(attempt.carrier, attempt.bind) for attempt in story.attempts]:
+            self.breach("law 2", f"{paper.part_id} was attempted by {known} and its story says otherwise")
+
+    def _duplicates(self, token: str, papers: list[tuple[Paper, Story | None]], handsets: int) -> None:
+        allowed = sum(1 + sum(a.resent for a in story.attempts) for _, story in papers if story is not None)
+        copies = self.copies[token]
+        taken = sum(copy.read and not copy.status for copy in copies)
+        self.counts["handset duplicates"] += max(0, handsets - len(papers))
+        if taken > allowed:
+            self.breach("law 6", f"{token}: {taken} copies a carrier may have taken, {allowed} are explained")
+        if handsets > allowed:
+            self.breach("law 6", f"{token}: its handset got it {handsets} times, {allowed} are explained")
+        attempts = sum(not a.withdrawn for _, story in papers if story is not None for a in story.attempts)
+        if len(copies) > attempts:
+            self.breach("law 2", f"{token}: {len(copies)} copies were written, {attempts} attempts tell of it")
+
+
+def forms(message_id: str) -> set[str]:
+    """How carriers write one id in responses and receipts: as it is, unpadded, hexadecimal, decimal."""
+    written = {message_id, message_id.lstrip("0")}
+    with contextlib.suppress(ValueError):
+        written |= {f"{int(message_id):x}", f"{int(message_id):010d}"}
+    with contextlib.suppress(ValueError):
+        written |= {f"{int(message_id, 16):d}", f"{int(message_id, 16):010d}"}
+    return written
+
+
+BINDS = frozenset({names.BIND_TRANSMITTER, names.BIND_RECEIVER, names.BIND_TRANSCEIVER})
+WORD_OF_STATE = {
+    "DELIVERED": "DELIVRD",
+    "EXPIRED": "EXPIRED",
+    "DELETED": "DELETED",
+    "UNDELIVERABLE": "UNDELIV",
+    "ACCEPTED": "ACCEPTD",
+    "UNKNOWN": "UNKNOWN",
+    "REJECTED": "REJECTD",
+}

@@ -1,0 +1,95 @@
+"""What the auditor writes down: copies, receipts and parts, in words of its own.
+
+Rules:
+- Facts only: seen on the wire, made durable, or found in the store. What they must come to is in `auditor`.
+
+Walk: filled and judged by `auditor`; `Story` is made by `world` from a store that was opened again.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.define
+class Copy:
+    """One submit_sm the engine wrote to a carrier."""
+
+    token: str
+    carrier: str
+    link: str
+    sequence_number: int
+    written_at: float
+    read: bool = False  # the carrier has it
+    status: int | None = None  # what the carrier answered, heard by the engine or not
+    heard: bool = False  # the engine read that answer
+    message_id: str = ""
+
+
+@attrs.define
+class Attempt:
+    """One durable attempt of a part."""
+
+    carrier: str
+    bind: str
+    refused: bool = False
+    withdrawn: bool = False
+    resent: bool = False
+
+
+@attrs.define
+class Paper:
+    """One part, from its durable acceptance on."""
+
+    part_id: str
+    token: str
+    esme: str
+    wants_receipt: int
+    multipart: str
+    attempts: list[Attempt] = attrs.field(factory=list)
+    promised: bool = False  # the engine wrote ESME_ROK
+    delivered_at: float = -1.0  # a receipt saying DELIVRD was answered by the engine
+    tells: int = 0  # deliver_sm written to its ESME
+    teller: str = ""  # the link the last of them was written to
+    told_at: float = -1.0
+    acknowledged: bool = False  # its ESME answered ESME_ROK, read by the engine
+    acknowledged_in: int = -1  # the life of the engine that read it
+    told_word: str = ""
+    ticked: bool = False  # Told is durable
+
+
+@attrs.frozen
+class Story:
+    """What the store tells of a part after all is over."""
+
+    state: str
+    final: bool
+    at_rest: bool
+    attempts: tuple[Attempt, ...]
+    why: str
+
+
+@attrs.frozen
+class Terms:
+    """What one carrier was promised: its window, contract and how long an answer may take."""
+
+    window: int
+    rate: float  # parts per second
+    response_timeout_s: float
+
+
+@attrs.define
+class Pace:
+    """A leaky bucket on the auditor's own clock: how far ahead of its contract a carrier was fed."""
+
+    rate: float
+    level: float = 0.0
+    at: float = 0.0
+    top: float = 0.0
+
+    def count(self, now: float) -> float:
+        """One part leaves; parts ahead of the contract."""
+        self.level = max(0.0, self.level - self.rate * (now - self.at)) + 1.0
+        self.at = now
+        self.top = max(self.top, self.level)
+        return self.level

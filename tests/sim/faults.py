@@ -1,0 +1,226 @@
+"""What goes wrong in a simulated world: small tasks that compose, each undoing what it did when it is cancelled.
+
+Rules:
+- A fault is an async function of (world, rng) that runs until cancelled; everything it decides comes from `rng`.
+- It acts on the outside (network, peers, disk, clock, power), never on the engine's memory.
+- Whatever it switched on it switches off again, on the way out too: after the last fault the world can heal.
+
+Walk: `world` starts the faults that the options name, all at once, for the phase of safety.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import trio
+
+from smsroute.sim.temperament import Mode
+from smsroute.store.base import Kind, StoreError
+from tests.sim.network import Link
+from tests.sim.options import ENGINE
+
+if TYPE_CHECKING:
+    from smsroute.sim.carrier import SimCarrier
+    from tests.sim.world import World
+
+Fault = Callable[["World", random.Random], Awaitable[None]]
+
+
+async def _turns(
+    world: World, rng: random.Random, name: str, calm_s: tuple[float, float], bad_s: tuple[float, float]
+) -> AsyncIterator[float]:
+    """Calm, then a bad time of so many seconds (the caller sleeps it), again and again."""
+    while True:
+        await trio.sleep(rng.uniform(*calm_s))
+        bad = rng.uniform(*bad_s)
+        world.auditor.note(f"-- {name} for {bad:.1f} s")
+        yield bad
+
+
+def _links(world: World) -> list[Link]:
+    return world.network.links_of(ENGINE)
+
+
+async def clog(world: World, rng: random.Random) -> None:
+    """One direction between the engine and a peer, or both, stalls and flows again; nothing is lost."""
+    async for bad_s in _turns(world, rng, "clog", (2, 20), (0.5, 15)):
+        peer = rng.choice(sorted(world.address.values()))
+        ways = [world.network.way(ENGINE, peer), world.network.way(peer, ENGINE)]
+        ways = rng.choice((ways, ways[:1], ways[1:]))
+        with contextlib.ExitStack() as undo:
+            for way in ways:
+                way.clog()
+                undo.callback(way.unclog)
+            await trio.sleep(bad_s)
+
+
+async def cut(world: World, rng: random.Random) -> None:
+    """A link is reset, and what was under way on it is lost."""
+    async for _ in _turns(world, rng, "cut", (1, 15), (0, 0)):
+        if links := _links(world):
+            rng.choice(links).cut()
+
+
+async def half_open(world: World, rng: random.Random) -> None:
+    """A link goes silent: writes are taken, nothing arrives, and only a timer finds out."""
+    async for bad_s in _turns(world, rng, "half-open", (2, 20), (5, 40)):
+        if not (links := _links(world)):
+            continue
+        link = rng.choice(links)
+        link.silence()
+        try:
+            await trio.sleep(bad_s)
+        finally:
+            link.cut("found half-open")
+
+
+async def refuse(world: World, rng: random.Random) -> None:
+    """A carrier's links are cut, and whoever dials is refused for a while."""
+    async for bad_s in _turns(world, rng, "refuse", (5, 20), (1, 15)):
+        address = world.address[rng.choice(sorted(world.carriers))]
+        world.network.refusing.add(address)
+        for link in world.network.links_of(ENGINE, address):
+            link.cut("refused")
+        try:
+            await trio.sleep(bad_s)
+        finally:
+            world.network.refusing.discard(address)
+
+
+def _mood(mode: Mode, name: str, bad_s: tuple[float, float]) -> Fault:
+    async def fault(world: World, rng: random.Random) -> None:
+        async for seconds in _turns(world, rng, name, (2, 20), bad_s):
+            carrier = world.carriers[rng.choice(sorted(world.carriers))]
+            carrier.mode = mode
+            try:
+                await trio.sleep(seconds)
+            finally:
+                carrier.mode = Mode.KIND
+
+    fault.__doc__ = f"A carrier is {mode.value} for a while."
+    return fault
+
+
+def _receipts(name: str, **shares: float) -> Fault:
+    async def fault(world: World, rng: random.Random) -> None:
+        async for seconds in _turns(world, rng, name, (2, 10), (5, 30)):
+            carrier = world.carriers[rng.choice(sorted(world.carriers))]
+            with _temper(carrier, **shares):
+                await trio.sleep(seconds)
+
+    fault.__doc__ = f"A carrier's receipts for a while: {shares}."
+    return fault
+
+
+@contextlib.contextmanager
+def _temper(carrier: SimCarrier, **changes: Any) -> Iterator[None]:
+    before = carrier.temperament
+    carrier.temperament = attrs.evolve(before, **changes)
+    try:
+        yield
+    finally:
+        carrier.temperament = before
+
+
+async def maintenance(world: World, rng: random.Random) -> None:
+    """A carrier unbinds all its sessions in good order, as at night."""
+    async for _ in _turns(world, rng, "maintenance", (5, 25), (0, 0)):
+        world.carriers[rng.choice(sorted(world.carriers))].unbind_links()
+
+
+async def platform_drops(world: World, rng: random.Random) -> None:
+    """A platform cuts its connections without a word and dials again."""
+    async for _ in _turns(world, rng, "platform drops", (3, 20), (0, 0)):
+        world.esmes[rng.choice(sorted(world.esmes))].drop_links()
+
+
+async def platform_sulks(world: World, rng: random.Random) -> None:
+    """A platform does not answer its receipts for a while, or refuses them."""
+    async for bad_s in _turns(world, rng, "platform sulks", (3, 20), (1, 20)):
+        esme = world.esmes[rng.choice(sorted(world.esmes))]
+        esme.acks = rng.choice(("no", "refuse"))
+        try:
+            await trio.sleep(bad_s)
+        finally:
+            esme.acks = "yes"
+
+
+async def power_off(world: World, rng: random.Random) -> None:
+    """The engine's machine loses its power at any moment, once or twice, and comes back on the same disk."""
+    async for bad_s in _turns(world, rng, "power off", (1, 30), (0.1, 8)):
+        world.power_off(rng.random() < 0.5, bad_s)
+
+
+async def restart(world: World, rng: random.Random) -> None:
+    """The engine is stopped in good order and started again, as at an upgrade."""
+    async for bad_s in _turns(world, rng, "restart", (5, 30), (0.1, 3)):
+        world.restart(bad_s)
+
+
+async def disk_slow(world: World, rng: random.Random) -> None:
+    """Each disk call takes its time."""
+    async for bad_s in _turns(world, rng, "disk slow", (2, 20), (2, 15)):
+        world.set_disk((0.05, rng.choice((0.3, 1.5))), world.disk_refusal)
+        try:
+            await trio.sleep(bad_s)
+        finally:
+            world.set_disk(world.options.disk_latency_s, world.disk_refusal)
+
+
+async def disk_full(world: World, rng: random.Random) -> None:
+    """Writes are refused: no space left, or some of them by a sick disk."""
+
+    def refusal(name: str) -> None:
+        if rng.random() < share:
+            raise StoreError(kind, f"{name}: the simulated disk is {kind}")
+
+    kind: Kind = "full"
+    share = 1.0
+    async for bad_s in _turns(world, rng, "disk full", (2, 20), (0.5, 12)):
+        kind, share = rng.choice(SICK_DISKS)
+        world.set_disk(world.disk_latency_s, refusal)
+        try:
+            await trio.sleep(bad_s)
+        finally:
+            world.set_disk(world.disk_latency_s, None)
+
+
+SICK_DISKS: tuple[tuple[Kind, float], ...] = (("full", 1.0), ("failed", 0.5), ("busy", 0.3))
+"""What a sick disk says, and to which share of the writes."""
+
+
+async def clock_step(world: World, rng: random.Random) -> None:
+    """The engine's wall clock is set forwards or back, and drifts in between."""
+    async for _ in _turns(world, rng, "clock step", (3, 20), (0, 0)):
+        world.clock.step(rng.choice((-3600.0, -30.0, -1.0, 1.0, 30.0)))
+        world.clock.drift(rng.choice((0.0, 1e-3, -1e-3)))
+
+
+FAULTS: dict[str, Fault] = {
+    "clog": clog,
+    "cut": cut,
+    "half_open": half_open,
+    "refuse": refuse,
+    "throttle_storm": _mood(Mode.THROTTLING, "throttle storm", (2, 25)),
+    "brownout": _mood(Mode.SLOW, "brownout", (5, 25)),
+    "instant_errors": _mood(Mode.ERRORING, "instant errors", (2, 20)),
+    "silence": _mood(Mode.SILENT, "silence", (2, 30)),
+    "black_hole": _mood(Mode.BLACK_HOLE, "black hole", (2, 15)),
+    "night": _mood(Mode.CLOSED, "night", (2, 20)),
+    "maintenance": maintenance,
+    "receipt_silence": _receipts("receipt silence", receipts_lost=1.0),
+    "receipt_disorder": _receipts(
+        "receipt disorder", receipts_early=0.5, receipts_doubled=0.5, receipts_lost=0.1, receipts_elsewhere=0.5
+    ),
+    "platform_drops": platform_drops,
+    "platform_sulks": platform_sulks,
+    "power_off": power_off,
+    "restart": restart,
+    "disk_slow": disk_slow,
+    "disk_full": disk_full,
+    "clock_step": clock_step,
+}

@@ -1,0 +1,266 @@
+"""What a seed decides: who takes part, how small the limits are, which faults blow.
+
+Rules:
+- Everything is drawn here, from the seed alone, and printed before the run; a scenario is a seed with some of it fixed.
+- Limits are small on purpose, so that windows fill, sequence numbers wrap and queues overflow in every run.
+
+Walk: `world` builds what these options say.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from smsroute.config import Carrier, Choice, Config, Dialect, Esme, InDoubt, Limits, Listen, Route, Secret
+from smsroute.config.nouns import BindConfig
+from smsroute.message import MessageClass
+from smsroute.sim.esme import EsmeSettings
+from smsroute.sim.temperament import IdFormat, Temperament
+from smsroute.sim.workload import Workload
+from tests.sim.network import Weather
+
+ENGINE = "10.0.0.1"
+DOOR = 2775
+FIRST_SEQUENCE = 0x7FFFFFF0
+FAULTS = (
+    "clog",
+    "cut",
+    "half_open",
+    "refuse",
+    "throttle_storm",
+    "brownout",
+    "instant_errors",
+    "silence",
+    "black_hole",
+    "night",
+    "maintenance",
+    "receipt_silence",
+    "receipt_disorder",
+    "platform_drops",
+    "platform_sulks",
+    "power_off",
+    "restart",
+    "disk_slow",
+    "disk_full",
+    "clock_step",
+)
+CLASSES = (MessageClass.OTP, MessageClass.ALERT, MessageClass.INFO, MessageClass.MARKETING)
+ID_RULES = (
+    (IdFormat.HEX, "auto"),
+    (IdFormat.DECIMAL, "exact"),
+    (IdFormat.HEX_DEC, "hex-dec"),
+    (IdFormat.DEC_HEX, "dec-hex"),
+    (IdFormat.PADDED, "unpad"),
+    (IdFormat.UUID, "casefold"),
+)
+PREFIXES = ("336", "3367")
+SMALL = Limits(
+    receive_octets=512,
+    first_sequence=FIRST_SEQUENCE,
+    esme_response_timeout_s=8.0,
+    esme_enquire_link_s=15.0,
+    reconnect_refused_s=30.0,
+    finished_in_memory_max=20,
+    orphans_max=50,
+    orphan_ttl_s=120.0,
+    receipt_grace_s=60.0,
+    retry_schedule_s=(1.0, 3.0, 10.0),
+    attempts_max=6,
+    dispatch_batch_max=3,
+    drain_timeout_s=8.0,
+    outbox_batch_max=3,
+    outbox_retry_max_s=8.0,
+    journal_events_max=10,
+    journal_waiting_max=40,
+    checkpoint_interval_s=2.0,
+    ejection_max_s=30.0,
+    ejection_min_s=2.0,
+    slow_start_s=5.0,
+    throttle_pause_max_s=8.0,
+    pace_recovery_s=10.0,
+    multiparts_max=500,
+)
+
+
+@attrs.frozen
+class CarrierOptions:
+    """One simulated carrier and our contract with it."""
+
+    name: str
+    address: str
+    config: Carrier
+    temperament: Temperament
+
+
+@attrs.frozen
+class EsmeOptions:
+    """One simulated platform and what it may do."""
+
+    name: str
+    address: str
+    config: Esme
+    settings: EsmeSettings
+    workload: Workload
+
+
+@attrs.frozen
+class Options:
+    """A world, before it is made."""
+
+    seed: int
+    carriers: tuple[CarrierOptions, ...]
+    esmes: tuple[EsmeOptions, ...]
+    routes: tuple[Route, ...]
+    faults: tuple[str, ...]
+    weather: Weather
+    disk_latency_s: tuple[float, float]
+    safety_s: float = 60.0  # under faults
+    liveness_s: float = 500.0  # to come to rest once they are over
+    limits: Limits = SMALL
+
+    def config(self, folder: Path) -> Config:
+        """The engine's."""
+        return Config(
+            directory=folder,
+            listen=(Listen(ENGINE, DOOR),),
+            limits=self.limits,
+            esmes={one.name: one.config for one in self.esmes},
+            carriers={one.name: one.config for one in self.carriers},
+            routes=self.routes,
+        )
+
+    def lines(self) -> list[str]:
+        """For people: everything the seed drew."""
+        lines = [f"seed {self.seed}: {', '.join(self.faults) or 'no faults'}, {self.safety_s:g} s, {self.weather}"]
+        lines.append(f"disk {self.disk_latency_s} s")
+        for carrier in self.carriers:
+            told = carrier.config
+            binds = " ".join(f"{bind.count} x {bind.mode}" for bind in told.binds)
+            words = " ".join(carrier.temperament.words())
+            lines.append(f"carrier {carrier.name}: {binds}, window {told.window}, {told.rate:g}/s, {words}")
+        lines.extend(
+            f"esme {esme.name}: {esme.config.default_class.name}, {esme.settings}, {esme.workload}"
+            for esme in self.esmes
+        )
+        lines.extend(f"{route}" for route in self.routes)
+        return lines
+
+
+def options(seed: int) -> Options:
+    """Draw a world."""
+    rng = random.Random(f"{seed}/options")
+    carriers = tuple(_carrier(rng, name, f"10.1.0.{n}") for n, name in enumerate(("red", "green", "blue"), 1))
+    carriers = carriers[: rng.choice((2, 2, 3))]
+    esmes = tuple(_esme(rng, name, f"10.2.0.{n}") for n, name in enumerate(("acme", "beta"), 1))
+    faults = tuple(name for name in FAULTS if rng.random() < 0.3)
+    lowest = rng.choice((0.0, 0.001, 0.02))
+    return Options(
+        seed=seed,
+        carriers=carriers,
+        esmes=esmes,
+        routes=(_route(rng, carriers),),
+        faults=faults,
+        weather=Weather(
+            latency_s=(lowest, lowest + rng.choice((0.001, 0.02, 0.2))),
+            fragment_share=rng.choice((0.0, 0.1, 0.6)),
+            alone_share=rng.choice((0.0, 0.3)),
+            buffer_octets=rng.choice((600, 4096, 65_536)),
+        ),
+        disk_latency_s=rng.choice(((0.0, 0.001), (0.0005, 0.01), (0.01, 0.05))),
+    )
+
+
+def _carrier(rng: random.Random, name: str, address: str) -> CarrierOptions:
+    ids = rng.choice(
+        (IdFormat.HEX, IdFormat.DECIMAL, IdFormat.HEX_DEC, IdFormat.DEC_HEX, IdFormat.PADDED, IdFormat.UUID)
+    )
+    rule = {IdFormat.HEX_DEC: "hex-dec", IdFormat.DEC_HEX: "dec-hex", IdFormat.PADDED: "unpad"}.get(ids, "auto")
+    count = rng.choice((1, 1, 2))
+    config = Carrier(
+        name,
+        system_id="smsroute",
+        password=Secret(b"secret"),
+        binds=(BindConfig(address, DOOR, mode=rng.choice(("transceiver", "transceiver", "pair")), count=count),),
+        window=rng.choice((1, 2, 2, 5)),
+        rate=float(rng.choice((5, 20, 100))),
+        enquire_link_s=5.0,
+        response_timeout_s=4.0,
+        reconnect_min_s=0.5,
+        reconnect_max_s=8.0,
+        dialect=Dialect(ids=rule),
+    )
+    temperament = Temperament(
+        response_delay=rng.choice(("0", "0.05", "lognormal:0.1:0.8", "normal:0.5:0.3")),
+        receipt_delay=rng.choice(("0", "lognormal:1:1", "normal:5:3")),
+        slow_delay="normal:4:2",
+        error_share=rng.choice((0.0, 0.0, 0.1)),
+        error_statuses="ESME_RSYSERR:3,ESME_RINVDSTADR:1,ESME_RMSGQFUL:2,ESME_RSUBMITFAIL:2,ESME_RTHROTTLED:1",
+        throttle_above_s=rng.choice((0.0, 0.0, 4.0)),
+        window=rng.choice((0.0, 0.0, 1.0)),
+        sick_share=rng.choice((1.0, 0.6)),
+        outcomes="DELIVRD:8,UNDELIV:1,EXPIRED:1,REJECTD:1",
+        receipts_lost=rng.choice((0.0, 0.0, 0.1)),
+        receipts_doubled=rng.choice((0.0, 0.2)),
+        receipts_early=rng.choice((0.0, 0.2)),
+        receipts_elsewhere=rng.choice((0.0, 0.3)),
+        receipt_tlvs=rng.random() < 0.7,
+        silent_takes=rng.random() < 0.5,
+        ids=ids,
+    )
+    return CarrierOptions(name, address, config, temperament)
+
+
+def _esme(rng: random.Random, name: str, address: str) -> EsmeOptions:
+    config = Esme(
+        name,
+        password=Secret(b"secret"),
+        window=rng.choice((2, 10)),
+        rate=float(rng.choice((20, 1000))),
+        default_class=rng.choice(CLASSES),
+        validity_s=float(rng.choice((40, 90))),
+        receipt_tlvs=rng.random() < 0.5,
+    )
+    settings = EsmeSettings(
+        system_id=name,
+        binds=rng.choice((("transceiver",), ("transceiver", "transceiver"), ("transmitter", "receiver"))),
+        window=rng.choice((2, 10)),
+        rate=rng.choice((2.0, 4.0)),
+        response_timeout_s=20.0,
+        enquire_link_s=12.0,
+        resubmit_doubted=rng.random() < 0.3,
+        first_sequence=FIRST_SEQUENCE,
+    )
+    workload = Workload(
+        messages=rng.choice((60, 120)),
+        prefixes=PREFIXES[: rng.choice((1, 2))],
+        subscribers=rng.choice((3, 1_000_000)),
+        source_addr=rng.choice(("smsroute", "38000")),
+        text="",
+        tag=f"@{name[0]}.",  # short, so that a receipt that quotes 20 octets quotes all of it
+        registered_delivery=rng.choice((1, 1, 1, 2, 0)),
+        parts=rng.choice((1, 1, 3)),
+    )
+    return EsmeOptions(name, address, config, settings, workload)
+
+
+def _route(rng: random.Random, carriers: tuple[CarrierOptions, ...]) -> Route:
+    choices = [
+        Choice(one.name, cost=rng.choice((0.01, 0.02, 0.05)), weight=rng.choice((1, 50)), certified=rng.random() < 0.5)
+        for one in carriers
+    ]
+    backups = choices[1:] if rng.random() < 0.3 else []
+    policy: Any = rng.choice(("hold", "resend", "fail", "house"))
+    route = Route(
+        "fr",
+        ("336",),
+        carriers=tuple(one for one in choices if one not in backups),
+        backup=tuple(backups),
+        prefer=rng.choice(("balanced", "quality", "cost")),
+    )
+    if policy == "house":
+        return route
+    return attrs.evolve(route, in_doubt=dict.fromkeys(MessageClass, InDoubt(policy, 6.0)))
