@@ -79,6 +79,7 @@ class Bind:
         self.state = "down"
         self.since = ports.clock.wall()
         self.reason = "not tried yet"
+        self.drained = ""  # why a person took it out: nothing new goes by it, its receipts still come
         self.tried = False
         self.reserved = 0
         self.faults = 0
@@ -105,7 +106,9 @@ class Bind:
     @property
     def room(self) -> int:
         """Parts that may be reserved now."""
-        if self.state != "bound" or not self.sends or self._session is None or not self._session.bound:
+        if self.state != "bound" or self.drained or not self.sends:
+            return 0
+        if self._session is None or not self._session.bound:
             return 0
         return min(self.window, self.carrier.window) - len(self._session.in_flight) - self.reserved
 

@@ -68,6 +68,7 @@ class Doors:
         self.clients: dict[int, Client] = {}
         self.faults = 0
         self.refused: Counter[str] = Counter()
+        self.drained: dict[str, str] = {}  # ESME -> why a person took it out
         self.draining = False
         self._left = trio.Event()
 
@@ -78,6 +79,15 @@ class Doors:
     def sessions(self, esme: str) -> list[Client]:
         """The bound sessions of an ESME."""
         return [client for client in self.clients.values() if client.esme is not None and client.esme.name == esme]
+
+    def drain(self, esme: str, why: str) -> None:
+        """Take an ESME out: its sessions are asked to go, its binds refused while it is in `drained`; what it is owed
+        waits in its outbox."""
+        self.drained[esme] = why
+        now = self._ports.clock.monotonic()
+        for client in self.sessions(esme):
+            if client.session.bound:
+                client.link.write(client.session.unbind(now))
 
     def unbind_all(self) -> None:
         """Ask every bound session to go; each link ends with its unbind_resp or after `unbind_timeout_s`."""
@@ -196,6 +206,8 @@ class Doors:
             return names.ESME_RINVPASWD, "wrong password"
         if not esme.admits(client.peer):
             return names.ESME_RBINDFAIL, f"address {client.peer} is not in allow_from"
+        if esme.name in self.drained:
+            return names.ESME_RSYSERR, f"{esme.name} is drained"
         if len(self.sessions(esme.name)) >= esme.binds_max:
             return names.ESME_RALYBND, f"all {esme.binds_max} binds of {esme.name} are up"
         return names.ESME_ROK, ""

@@ -77,6 +77,11 @@ class Journal:
         self._healed = trio.Event()
         self._closing = False
 
+    @property
+    def waiting(self) -> int:
+        """Events that are not durable yet."""
+        return self._pending
+
     def append(self, events: Sequence[AnyEvent], then: Then | None = None, *, must: bool = False) -> Entry:
         """Queue events for the next commit; returns at once."""
         entry = Entry(events, then, must)
