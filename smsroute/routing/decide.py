@@ -204,11 +204,16 @@ def pick(
     if not wheel:
         return plan.waiting if room is None else None
     throw = rng.random()
-    spoke = next((spoke for spoke in wheel if throw < spoke[0]), wheel[-1])
+    for spoke in wheel:  # rounding may leave the last one's upper end a hair below 1: then it is the last
+        if throw < spoke[0]:
+            break
     one = spoke[3]
     if not spoke[4]:
         throw = spoke[1] + rng.random() * spoke[2]
-        other = next((spoke for spoke in wheel if throw < spoke[0]), wheel[-1])[3]
+        for spoke in wheel:
+            if throw < spoke[0]:
+                break
+        other = spoke[3]
         if other is not one and _cost(one, load) > plan.tolerance * _cost(other, load):
             one = other
     if room is None or room.get(one.carrier, 0) > 0:
