@@ -1,0 +1,132 @@
+"""Which way a message would go now, and why not the others: one document, from a running engine or the config alone.
+
+Rules:
+- The same code that routes answers: `routing.table` says which rule speaks, `routing.decide` who may take it.
+- Pure. Without an engine every carrier is taken as well, and the document says so.
+
+Walk: `ops/verbs` with the living views; `cli/explain` with none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import attrs
+
+from smsroute.config import Config, Route
+from smsroute.message import MessageClass
+from smsroute.policy import admission
+from smsroute.routing import decide
+from smsroute.routing.decide import CarrierView, Plan, Ranked
+from smsroute.routing.table import Rule, Table
+from smsroute.smpp.names import status_name
+
+SEPARATORS: Final = str.maketrans("", "", " -./()")
+
+Document = dict[str, Any]
+Planner = Callable[[Rule, int], tuple[Plan, Mapping[str, CarrierView]]]
+"""Who may take a rule's messages of a class, and the views that say so."""
+
+
+@attrs.frozen
+class Question:
+    """A message nobody has sent."""
+
+    destination_addr: str
+    source_addr: str
+    esme: str
+    message_class: int
+
+
+class Unanswerable(Exception):
+    """The question names what the config does not have."""
+
+
+def question(config: Config, to: str, source_addr: str, esme: str, message_class: str) -> Question:
+    """The question as the engine would see it. Raises Unanswerable.
+
+    Without a class it is what the ESME's messages are by default, or info; separators people write are no digits.
+    """
+    if esme and esme not in config.esmes:
+        raise Unanswerable(f"no ESME {esme!r} in the config, expected one of {', '.join(config.esmes)}")
+    names = {one.name.lower(): one for one in MessageClass}
+    if message_class and message_class not in names:
+        raise Unanswerable(f"no class {message_class!r}, expected one of {', '.join(names)}")
+    default = config.esmes[esme].default_class if esme else MessageClass.INFO
+    return Question(to.translate(SEPARATORS), source_addr, esme, names.get(message_class, default))
+
+
+def neutral(config: Config) -> Planner:
+    """Plans as if every carrier were well and idle."""
+
+    def planner(rule: Rule, message_class: int) -> tuple[Plan, Mapping[str, CarrierView]]:
+        names = [choice.carrier for choice in (*rule.route.carriers, *rule.route.backup)]
+        views = {name: CarrierView(name, contract=config.carriers[name].rate) for name in names}
+        return decide.plan(rule.route, message_class, views, config.limits, 0.0), views
+
+    return planner
+
+
+def explain(asked: Question, table: Table, planner: Planner, *, running: bool) -> Document:
+    """The document. `running`: whether `planner` knows how the carriers are."""
+    number, sender = asked.destination_addr, asked.source_addr
+    refused = admission.check(number, sender)
+    rule = table.match(number, sender, asked.esme, asked.message_class)
+    document: Document = {
+        "to": number,
+        "from": sender,
+        "esme": asked.esme or None,
+        "class": MessageClass(asked.message_class).name.lower(),
+        "running": running,
+        "door": None if refused is None else {"reason": refused.reason, "status": status_name(refused.command_status)},
+        "route": None,
+        "carrier": None,
+        "reason": f"no route leads to {number} for such a message",
+        "rules": [
+            {"route": one.route.name, "place": _place(one.route), "prefix": one.prefix, "why_not": one.why_not or None}
+            for one in table.consider(number, sender, asked.esme, asked.message_class)
+        ],
+    }
+    if rule is not None:
+        document.update(_way(rule, *planner(rule, asked.message_class)))
+    document["ok"] = refused is None and document["carrier"] is not None
+    return document
+
+
+def _way(rule: Rule, plan: Plan, views: Mapping[str, CarrierView]) -> Document:
+    route = rule.route
+    best = plan.best
+    return {
+        "route": route.name,
+        "place": _place(route),
+        "prefix": rule.prefix,
+        "prefer": route.prefer,
+        "reason": plan.reason,
+        "panic": plan.panic,
+        "carrier": best.carrier if plan.choices else None,
+        "choices": [_choice(one, views) for one in plan.choices],
+        "probes": [{"carrier": one.carrier, "reason": one.reason} for one in plan.probes],
+        "refused": [{"carrier": name, "reason": why} for name, why in plan.refused],
+        "waiting": None if plan.choices else {"carrier": plan.waiting.carrier, "reason": plan.waiting.reason},
+    }
+
+
+def _choice(one: Ranked, views: Mapping[str, CarrierView]) -> Document:
+    view = views.get(one.carrier)
+    return {
+        "carrier": one.carrier,
+        "share": round(one.weight, 4),
+        "tier": one.tier,
+        "reason": one.reason,
+        "quality": round(one.quality, 3),
+        "terms": {name: round(value, 3) for name, value in view.terms} if view is not None else {},
+        "latency_ms": round(one.latency_ms, 1),
+        "in_flight": view.in_flight if view is not None else 0,
+        "headroom": view.headroom if view is not None else 0,
+        "queued": view.queued if view is not None else 0,
+    }
+
+
+def _place(route: Route) -> str:
+    return f"{route.path}:{route.line}" if route.line else route.path

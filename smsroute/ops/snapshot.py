@@ -1,0 +1,319 @@
+"""The engine at one moment, as the document `smsroute health --json` prints: the contract with whoever watches it.
+
+Rules:
+- Reads, never changes; takes about a millisecond, at most a few times a second.
+- Keys are only ever added. A figure nobody has yet is null, never 0.
+- Times are UTC in ISO 8601, durations in seconds or, where named so, milliseconds.
+
+Walk: `ops/verbs` and `ops/web` ask; `ops/verdict` judges; `ops/page`, `ops/metrics` and `cli/health` show.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from smsroute import __version__
+from smsroute.config import Carrier, Config, Esme
+from smsroute.ledger import Ledger
+from smsroute.message import State
+from smsroute.ops.verdict import judge
+from smsroute.ops.words import iso
+from smsroute.ports import Ports
+from smsroute.routing.decide import CarrierView
+from smsroute.routing.dossier import Dossier
+from smsroute.routing.health import HealthState
+from smsroute.smpp.names import status_name
+from smsroute.store.journal import Journal
+
+SCHEMA: Final = "smsroute.health/1"
+
+Document = dict[str, Any]
+
+# -- what is looked at: of `engine`, `carriers` and `esmes`, what ops may know -----------------------------------------
+
+
+class Bind(Protocol):
+    """`carriers.bind.Bind`."""
+
+    name: str
+    mode: str
+    state: str
+    since: float
+    reason: str
+    window: int
+    faults: int
+    drained: str
+
+    @property
+    def in_flight(self) -> int: ...
+
+
+class Station(Protocol):
+    """`carriers.station.Station`."""
+
+    carrier: Carrier
+    dossier: Dossier
+    drained: str
+
+    @property
+    def binds(self) -> Sequence[Bind]: ...
+    @property
+    def queued(self) -> int: ...
+    def view(self, network: str, now: float) -> CarrierView: ...
+
+
+class Dispatch(Protocol):
+    """`carriers.dispatch.Dispatch`."""
+
+    @property
+    def stations(self) -> Mapping[str, Station]: ...
+
+
+class Books(Protocol):
+    """`esmes.accept.Books`."""
+
+    accepted: int
+    refused: Counter[int]
+
+
+class Accept(Protocol):
+    """`esmes.accept.Accept`."""
+
+    @property
+    def books(self) -> Mapping[str, Books]: ...
+
+
+class Client(Protocol):
+    """`esmes.client.Client`."""
+
+    esme: Esme | None
+
+
+class Doors(Protocol):
+    """`esmes.listener.Doors`."""
+
+    refused: Counter[str]
+    faults: int
+    drained: dict[str, str]
+
+    @property
+    def clients(self) -> Mapping[int, Client]: ...
+
+
+class Engine(Protocol):
+    """`engine.Engine`."""
+
+    config: Config
+    ports: Ports
+    ledger: Ledger
+    journal: Journal
+    started_at: float
+    draining: bool
+
+    @property
+    def dispatch(self) -> Dispatch: ...
+    @property
+    def accept(self) -> Accept: ...
+    @property
+    def doors(self) -> Doors: ...
+
+
+# -- the document ------------------------------------------------------------------------------------------------------
+
+
+def snapshot(engine: Engine, look_faults: int = 0) -> Document:
+    """The document of this moment. `look_faults`: those of the doors that show it."""
+    wall = engine.ports.clock.wall()
+    config = engine.config
+    document: Document = {
+        "schema": SCHEMA,
+        "status": "ok",
+        "reasons": [],
+        "node": config.node,
+        "version": __version__,
+        "at": iso(wall),
+        "uptime_s": round(wall - engine.started_at, 3),
+        "draining": engine.draining,
+        "config": {"directory": str(config.directory), "digest": config.digest, "warnings": len(config.warnings)},
+        "carriers": carriers(engine),
+        "routes": [],
+        "esmes": esmes(engine, wall),
+        "messages": messages(engine.ledger),
+        "store": store(engine.journal, wall),
+        "links": {"open": len(engine.doors.clients), "refused": dict(engine.doors.refused)},
+        "faults": {
+            "esmes": engine.doors.faults,
+            "carriers": sum(bind.faults for one in engine.dispatch.stations.values() for bind in one.binds),
+            "ops": look_faults,
+        },
+    }
+    judge(document, config)
+    return document
+
+
+def carriers(engine: Engine) -> list[Document]:
+    """Every carrier with its binds, in the order of the config."""
+    clock = engine.ports.clock
+    now, wall = clock.monotonic(), clock.wall()
+    orphans = Counter(orphan.carrier for orphan in engine.ledger.orphans.values())
+    limits = engine.config.limits
+    window_s = limits.success_buckets * limits.success_bucket_s
+    watched_s = max(1.0, min(window_s, wall - engine.started_at))
+    return [
+        _carrier(station, orphans[name], now, wall, watched_s) for name, station in engine.dispatch.stations.items()
+    ]
+
+
+def _carrier(station: Station, orphans: int, now: float, wall: float, watched_s: float) -> Document:
+    view = station.view("", now)
+    dossier = station.dossier
+    overall = dossier.overall
+    figures = overall.score.figures(now)
+    answers = dossier.answer_times.quantiles((0.5, 0.99), now)
+    receipts = dossier.receipt_times.quantiles((0.5, 0.99), now)
+    health, heard = overall.health, overall.score.receipts
+    return {
+        "name": station.carrier.name,
+        "state": state_word(view),
+        "quality": round(view.quality, 3),
+        "since": iso(wall - (now - health.since)),
+        "reason": reason(view),
+        "drained": station.drained or None,
+        "shadow": station.carrier.shadow,
+        "binds": [_bind(bind) for bind in station.binds],
+        "rate_s": round(figures.answers / watched_s, 2),
+        "contract_s": station.carrier.rate,
+        "pace_s": round(view.rate, 2),
+        "in_flight": view.in_flight,
+        "queued": station.queued,
+        "latency_ms": {
+            "p50": _ms(answers[0] if answers else None),
+            "p99": _ms(answers[1] if answers else None),
+            "peak": _ms(view.latency_ms / 1000 or None),
+            "usual": _ms(overall.score.baseline_s or None),
+        },
+        "success": round(figures.success, 4) if figures.samples else None,
+        "unknown": round(figures.unknown, 4) if figures.samples else None,
+        "throttled": round(figures.throttled, 4) if figures.answers else None,
+        "terms": {name: round(value, 3) for name, value in view.terms},
+        "receipts": {
+            "delivered_ratio": _rounded(heard.delivered_ratio()),
+            "delay_s_p50": _rounded(receipts[0] if receipts else None),
+            "delay_s_p99": _rounded(receipts[1] if receipts else None),
+            "silent_s": round(heard.silent_for_s(now, overall.score.taken), 1),
+            "orphans": orphans,
+        },
+        "ejections": {"detected": health.detected, "enforced": health.enforced},
+        "networks": [
+            {
+                "network": network,
+                "state": record.health.state.value,
+                "quality": round(record.score.quality(now), 3),
+                "since": iso(wall - (now - record.health.since)),
+                "reason": record.health.reason,
+            }
+            for network, record in dossier.networks.items()
+            if record.health.state is not HealthState.ALIVE
+        ],
+    }
+
+
+def _bind(bind: Bind) -> Document:
+    return {
+        "name": bind.name,
+        "mode": bind.mode,
+        "state": bind.state,
+        "since": iso(bind.since),
+        "reason": bind.reason,
+        "drained": bind.drained or None,
+        "in_flight": bind.in_flight,
+        "window": bind.window,
+    }
+
+
+def state_word(view: CarrierView) -> str:
+    """alive, dead, probe-open, probe-closed; over these, down (no bind is up) and drained (a person said so)."""
+    if view.drained:
+        return "drained"
+    return view.state.value if view.bound else "down"
+
+
+def reason(view: CarrierView) -> str:
+    """Why it is as it is; for one that is alive, what is not quite well with it."""
+    if view.drained:
+        return view.drained
+    if not view.bound or view.state is not HealthState.ALIVE:
+        return view.reason
+    slow_start = f"slow start, {view.admit_share:.0%} of its traffic" if view.admit_share < 1.0 else ""
+    return "; ".join(word for word in (view.weakest, view.congestion, slow_start) if word) or "well"
+
+
+def esmes(engine: Engine, wall: float) -> list[Document]:
+    """Every ESME of the config, bound or not."""
+    sessions = Counter(client.esme.name for client in engine.doors.clients.values() if client.esme is not None)
+    rows: list[Document] = []
+    for name, esme in engine.config.esmes.items():
+        outbox = engine.ledger.outboxes.get(name)
+        oldest = next(iter(outbox.owed.values()), None) if outbox is not None else None
+        books = engine.accept.books.get(name)
+        rows.append(
+            {
+                "name": name,
+                "sessions": sessions[name],
+                "binds_max": esme.binds_max,
+                "drained": engine.doors.drained.get(name) or None,
+                "outbox": len(outbox.owed) if outbox is not None else 0,
+                "oldest_outbox_s": round(wall - oldest.ended_at, 3) if oldest is not None else None,
+                "held": engine.ledger.held_by[name],
+                "accepted": books.accepted if books is not None else 0,
+                "refused": {status_name(code): n for code, n in books.refused.items()} if books is not None else {},
+            }
+        )
+    return rows
+
+
+def messages(ledger: Ledger) -> Document:
+    """Where the parts are now, and every count since this node's first day."""
+    counts: dict[str, int] = msgspec.to_builtins(ledger.counts)
+    by_state = ledger.by_state
+    return {
+        "accepted": counts["accepted"],
+        "open": ledger.open,
+        "due": by_state[State.DUE],
+        "attempted": by_state[State.ATTEMPTED],
+        "in_doubt": by_state[State.IN_DOUBT],
+        "submitted": by_state[State.SUBMITTED],
+        "delivered": counts["delivered"],
+        "failed": counts["failed"],
+        "expired": counts["expired"],
+        "handed_over": counts["handed_over"],
+        "in_memory": ledger.held,
+        "orphans": len(ledger.orphans),
+        "counts": counts,
+    }
+
+
+def store(journal: Journal, wall: float) -> Document:
+    """How the disk does."""
+    failing = journal.failing
+    return {
+        "failing": None if failing is None else {"kind": failing.kind, "error": str(failing)},
+        "since": iso(journal.failing_since) if failing is not None else None,
+        "commits": journal.commits,
+        "events": journal.events,
+        "waiting": journal.waiting,
+        "sequence": journal.seq,
+        "checkpoint_age_s": round(wall - journal.checkpointed_at, 3),
+    }
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -1,0 +1,214 @@
+"""What a running engine answers on the control socket: health, explain, trace, drain, resume, stop.
+
+Rules:
+- An answer is a document for JSON; what cannot be answered is a Refusal that says what was expected.
+- Only drain, resume and stop change anything; each is logged with who asked and why.
+- A drain lasts until `resume` or the engine's next start: it is a hand on a tap, not a line of config.
+
+Walk: `control` calls a verb for each request; `cli/serve` makes the table.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol
+
+import structlog
+
+from smsroute import ids
+from smsroute.message import Part, Receipted
+from smsroute.ops import snapshot
+from smsroute.ops.control import Answer, Document, Refusal
+from smsroute.ops.explain import Unanswerable, explain, question
+from smsroute.ops.story import story
+from smsroute.routing.decide import CarrierView, Plan
+from smsroute.routing.table import Rule, Table
+from smsroute.store.base import Store, StoreError
+
+log: Final = structlog.get_logger("smsroute.ops")
+
+KINDS: Final = ("carrier", "bind", "esme")
+
+
+class Dispatch(snapshot.Dispatch, Protocol):
+    """`carriers.dispatch.Dispatch`, as far as verbs need it."""
+
+    @property
+    def table(self) -> Table: ...
+    def plan(self, rule: Rule, message_class: int, now: float) -> Plan: ...
+    def wake(self, carriers: Iterable[str]) -> None: ...
+
+
+class Doors(snapshot.Doors, Protocol):
+    """`esmes.listener.Doors`, as far as verbs need it."""
+
+    def drain(self, esme: str, why: str) -> None: ...
+
+
+class Engine(snapshot.Engine, Protocol):
+    """`engine.Engine`, as far as verbs need it."""
+
+    @property
+    def store(self) -> Store: ...
+    @property
+    def dispatch(self) -> Dispatch: ...
+    @property
+    def doors(self) -> Doors: ...
+    def stop(self) -> None: ...
+
+
+class Verbs:
+    """See the module. `look_faults`: how many faults the doors of ops have met."""
+
+    def __init__(self, engine: Engine, look_faults: Callable[[], int] = int) -> None:
+        self._engine = engine
+        self._look_faults = look_faults
+
+    def table(self) -> dict[str, Answer]:
+        """Verb -> what answers it."""
+        return {
+            "health": self._health,
+            "explain": self._explain,
+            "trace": self._trace,
+            "drain": self._drain,
+            "resume": self._resume,
+            "stop": self._stop,
+        }
+
+    def look(self) -> Document:
+        """The document of `health`."""
+        return snapshot.snapshot(self._engine, self._look_faults())
+
+    async def _health(self, request: Mapping[str, Any], peer: str) -> Document:
+        return self.look()
+
+    async def _explain(self, request: Mapping[str, Any], peer: str) -> Document:
+        engine = self._engine
+        now = engine.ports.clock.monotonic()
+
+        def planner(rule: Rule, message_class: int) -> tuple[Plan, Mapping[str, CarrierView]]:
+            entries = (*rule.route.carriers, *rule.route.backup)
+            views = {one.carrier: engine.dispatch.stations[one.carrier].view(rule.prefix, now) for one in entries}
+            return engine.dispatch.plan(rule, message_class, now), views
+
+        words = [_word(request, key) for key in ("to", "from", "esme", "class")]
+        try:
+            asked = question(engine.config, *words)
+        except Unanswerable as error:
+            raise Refusal(str(error)) from error
+        return {"explanation": explain(asked, engine.dispatch.table, planner, running=True)}
+
+    async def _trace(self, request: Mapping[str, Any], peer: str) -> Document:
+        wanted = _word(request, "id")
+        reveal = request.get("reveal") is True
+        try:
+            part = self._in_memory(wanted) or await self._in_store(wanted)
+        except StoreError as error:
+            raise Refusal(f"memory does not know it and the store cannot be asked: {error}") from error
+        if part is None:
+            raise Refusal(unknown(wanted, self._engine.config.node))
+        if reveal:
+            log.warning("number.revealed", part=part.part_id, by=peer)
+        return {"story": story(part, self._engine.ports.clock.wall(), reveal=reveal)}
+
+    def _in_memory(self, wanted: str) -> Part | None:
+        ledger = self._engine.ledger
+        part = ledger.parts.get(wanted) or ledger.parts.get(wanted.upper())
+        if part is not None:
+            return part
+        for carrier in self._engine.config.carriers:
+            part_id = ledger.whose(Receipted(carrier, 0.0, [wanted], -1))
+            if part_id:
+                return ledger.parts.get(part_id)
+        return None
+
+    async def _in_store(self, wanted: str) -> Part | None:
+        run, store = self._engine.ports.blocking.run, self._engine.store
+        part = await run(store.story, wanted) or await run(store.story, wanted.upper())
+        for carrier in self._engine.config.carriers:
+            if part is not None:
+                break
+            part_id = (await run(store.find, carrier, [wanted])).get(wanted)
+            part = await run(store.story, part_id) if part_id else None
+        return part
+
+    async def _drain(self, request: Mapping[str, Any], peer: str) -> Document:
+        reason = _word(request, "reason") or "no reason given"
+        return self._tap(request, peer, f"{reason} ({peer})")
+
+    async def _resume(self, request: Mapping[str, Any], peer: str) -> Document:
+        return self._tap(request, peer, "")
+
+    def _tap(self, request: Mapping[str, Any], peer: str, why: str) -> Document:
+        """Close (`why`) or open ("") what the request names."""
+        kind, name = _word(request, "kind"), _word(request, "name")
+        taps = {"carrier": self._carrier, "bind": self._bind, "esme": self._esme}
+        tap = taps.get(kind)
+        if tap is None:
+            raise Refusal(f"{kind!r} cannot be drained, expected one of {', '.join(KINDS)}")
+        was, waits = tap(name, why)
+        log.warning(f"{kind}.{'drained' if why else 'resumed'}", name=name, by=peer, reason=why or was)
+        return {"kind": kind, "name": name, "was": was or None, "drained": why or None, "waits": waits}
+
+    def _carrier(self, name: str, why: str) -> tuple[str, str]:
+        station = self._engine.dispatch.stations.get(name)
+        if station is None:
+            raise Refusal(_no("carrier", name, self._engine.dispatch.stations))
+        was, station.drained = station.drained, why
+        self._engine.dispatch.wake(self._engine.dispatch.stations)
+        in_flight = sum(bind.in_flight for bind in station.binds)
+        return was, f"{in_flight} parts in flight, {station.queued} queued there" if why else ""
+
+    def _bind(self, name: str, why: str) -> tuple[str, str]:
+        binds = {bind.name: bind for one in self._engine.dispatch.stations.values() for bind in one.binds}
+        bind = binds.get(name)
+        if bind is None:
+            raise Refusal(_no("bind", name, binds))
+        was, bind.drained = bind.drained, why
+        self._engine.dispatch.wake(self._engine.dispatch.stations)
+        return was, f"{bind.in_flight} parts in flight" if why else ""
+
+    def _esme(self, name: str, why: str) -> tuple[str, str]:
+        doors = self._engine.doors
+        if name not in self._engine.config.esmes:
+            raise Refusal(_no("ESME", name, self._engine.config.esmes))
+        was = doors.drained.get(name, "")
+        if not why:
+            doors.drained.pop(name, None)
+            return was, ""
+        doors.drain(name, why)
+        outbox = self._engine.ledger.outboxes.get(name)
+        owed = len(outbox.owed) if outbox is not None else 0
+        return was, f"its sessions are asked to unbind, {owed} receipts wait for it"
+
+    async def _stop(self, request: Mapping[str, Any], peer: str) -> Document:
+        log.warning("engine.stop_asked", by=peer)
+        self._engine.stop()
+        return {"stopping": True}
+
+
+def unknown(wanted: str, node: str) -> str:
+    """Why an id names no message here, as far as the id itself tells."""
+    read = ids.read(wanted.upper())
+    if read is None:
+        return f"no message {wanted!r}, expected an id of ours, or a carrier's id of a message still known"
+    if read[0] != node.upper():
+        return f"no message {wanted!r} here: it is an id of node {read[0]}, and this is {node.upper()}"
+    return f"no message {wanted!r}: the id is ours, its message is not known (or older than history_retention)"
+
+
+def _word(request: Mapping[str, Any], key: str) -> str:
+    value = request.get(key, "")
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Refusal(f"{key} is {value!r}, expected text")
+    return value.strip()
+
+
+def _no(kind: str, name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, 1)
+    meant = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(names) or 'none there are'}"
+    return f"no {kind} {name!r}, {meant}"

@@ -1,0 +1,101 @@
+"""Is it well: ok, warning or critical, each with its reasons, the worst first.
+
+Rules:
+- critical: messages cannot come in or cannot go out. The store takes nothing, memory is full, or every carrier of a
+  route is out.
+- warning: something is sick and the rest carries it. A carrier, network or bind is out, receipts wait long for an ESME,
+  checkpoints stand still, memory fills.
+- What a person drained is no fault; it counts when nothing is left beside it.
+- Pure: a document and the config give the verdict.
+
+Walk: `snapshot` calls it last.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from smsroute.config import Config
+from smsroute.ops.words import age
+
+MEMORY_WARNING_SHARE: Final = 0.8
+CHECKPOINTS_MISSED: Final = 12
+SEVERITIES: Final = ("critical", "warning")
+
+Document = dict[str, Any]
+
+
+def judge(document: Document, config: Config) -> None:
+    """Write `status`, `reasons` and `routes` into the document."""
+    document["routes"] = _routes(document, config)
+    reasons: list[Document] = []
+
+    def say(severity: str, what: str, name: str, why: str, since: str | None = None) -> None:
+        reasons.append({"severity": severity, "what": what, "name": name, "reason": why, "since": since})
+
+    _store(document, config, say)
+    for route in document["routes"]:
+        if not route["usable"]:
+            say("critical", "route", route["name"], f"no carrier of it can be used: {route['why']}", None)
+    for carrier in document["carriers"]:
+        _carrier(carrier, document, config, say)
+    for esme in document["esmes"]:
+        oldest_s = esme["oldest_outbox_s"]
+        if oldest_s is not None and oldest_s > config.limits.outbox_warning_s:
+            bound = f"{esme['sessions']} sessions bound" if esme["sessions"] else "it is not bound"
+            waits = f"{esme['outbox']} receipts wait, the oldest for {age(oldest_s)}; {bound}"
+            say("warning", "esme", esme["name"], waits)
+    if document["draining"]:
+        say("warning", "engine", document["node"], "it drains and stops")
+    reasons.sort(key=lambda one: SEVERITIES.index(one["severity"]))
+    document["reasons"] = reasons
+    document["status"] = reasons[0]["severity"] if reasons else "ok"
+
+
+def _store(document: Document, config: Config, say: Any) -> None:
+    store, limits = document["store"], config.limits
+    if store["failing"] is not None:
+        error = f"{store['failing']['kind']}: {store['failing']['error']}"
+        say("critical", "store", config.store, f"it takes no events, submits are refused; {error}", store["since"])
+    elif store["checkpoint_age_s"] > CHECKPOINTS_MISSED * limits.checkpoint_interval_s + 1:
+        say("warning", "store", config.store, f"no checkpoint for {age(store['checkpoint_age_s'])}")
+    held = document["messages"]["in_memory"]
+    if held >= limits.open_messages_max:
+        say("critical", "memory", document["node"], f"{held} messages in memory, all there may be; submits are refused")
+    elif held >= MEMORY_WARNING_SHARE * limits.open_messages_max:
+        say("warning", "memory", document["node"], f"{held} of {limits.open_messages_max} messages in memory")
+
+
+def _carrier(carrier: Document, document: Document, config: Config, say: Any) -> None:
+    name = carrier["name"]
+    if carrier["state"] not in ("alive", "drained"):
+        shadow = " (measured only: shadow)" if carrier["shadow"] and carrier["state"] != "down" else ""
+        say("warning", "carrier", name, f"{carrier['state']}: {carrier['reason']}{shadow}", carrier["since"])
+        return
+    if carrier["state"] == "alive":
+        for network in carrier["networks"]:
+            why = f"{network['state']} for numbers {network['network'] or 'anywhere'}: {network['reason']}"
+            say("warning", "network", name, why, network["since"])
+        if carrier["quality"] < config.limits.quality_floor:
+            say("warning", "carrier", name, f"quality {carrier['quality']:.2f}: {carrier['reason']}")
+    for bind in carrier["binds"]:
+        if bind["state"] != "bound" and not document["draining"]:
+            say("warning", "bind", bind["name"], f"{bind['state']}: {bind['reason']}", bind["since"])
+
+
+def _routes(document: Document, config: Config) -> list[Document]:
+    """Each route, whether one of its carriers can be used, and why not."""
+    carriers = {carrier["name"]: carrier for carrier in document["carriers"]}
+    routes: list[Document] = []
+    for route in config.routes:
+        names = [choice.carrier for choice in (*route.carriers, *route.backup)]
+        out = [f"{name} {carriers[name]['state']}" for name in names if not _usable(carriers[name])]
+        usable = len(out) < len(names)
+        routes.append({"name": route.name, "carriers": len(names), "usable": usable, "why": ", ".join(out)})
+    return routes
+
+
+def _usable(carrier: Document) -> bool:
+    if carrier["shadow"]:
+        return carrier["state"] not in ("down", "drained")
+    return bool(carrier["state"] == "alive")
