@@ -34,6 +34,7 @@ LIMITS = SessionLimits(
     nacks_max=3,
     tombstones_max=1000,
 )
+RARELY = st.integers(0, 15)
 REQUEST = {Role.ESME: names.SUBMIT_SM, Role.SMSC: names.DELIVER_SM}
 
 
@@ -58,10 +59,13 @@ class SessionPair(RuleBasedStateMachine):
         self.esme, self.smsc = End(Role.ESME), End(Role.SMSC)
         self.esme.peer, self.smsc.peer = self.smsc, self.esme
 
-    @initialize()
-    def bind(self) -> None:
-        """The ESME asks; the answer comes when the octets do."""
+    @initialize(at_once=st.booleans())
+    def bind(self, at_once: bool) -> None:
+        """The ESME asks; the answer comes when the octets do, or at once."""
         self.smsc.arriving += self.esme.session.bind(names.BIND_TRANSCEIVER, self.now, system_id="acme")
+        if at_once:
+            self.all_arrives(False)
+            self.all_arrives(True)
 
     def end(self, which: bool) -> End:
         return self.esme if which else self.smsc
@@ -76,11 +80,16 @@ class SessionPair(RuleBasedStateMachine):
         del end.arriving[:octets]
         self.happened(end, end.session.receive_data(data, self.now))
 
+    @rule(which=st.booleans())
+    def all_arrives(self, which: bool) -> None:
+        """All of it, in one read."""
+        self.octets_arrive(which, len(self.end(which).arriving))
+
     @rule(which=st.booleans(), count=st.integers(1, 2))
     def send(self, which: bool, count: int) -> None:
         """As many requests as there is room for."""
         end = self.end(which)
-        if not end.session.bound:
+        if not end.session.bound or not end.session.room:
             return
         count = min(count, end.session.room)
         tokens = list(range(self.tokens, self.tokens + count))
@@ -100,31 +109,34 @@ class SessionPair(RuleBasedStateMachine):
         command_id = names.GENERIC_NACK if kind == 9 else REQUEST[end.peer.session.role] | names.RESPONSE
         end.peer.arriving += codec.pdu(command_id, status, sequence, body)
 
-    @rule(seconds=st.sampled_from([0.5, 1.0, 3.0]))
+    @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 2.5]))
     def time_passes(self, seconds: float) -> None:
         """Both ends tick."""
         self.now += seconds
+        self.all_arrives(True)
+        self.all_arrives(False)
         for end in (self.esme, self.smsc):
             self.happened(end, end.session.tick(self.now))
 
-    @rule(which=st.booleans())
+    @rule(which=st.booleans(), dice=RARELY)
     @precondition(lambda self: self.esme.session.bound or self.smsc.session.bound)
-    def unbind(self, which: bool) -> None:
+    def unbind(self, which: bool, dice: int) -> None:
         """One end wants out."""
         end = self.end(which)
-        if end.session.bound:
+        if end.session.bound and dice == 7:
             end.peer.arriving += end.session.unbind(self.now)
 
-    @rule(which=st.booleans(), junk=st.binary(min_size=1, max_size=20))
-    def junk_arrives(self, which: bool, junk: bytes) -> None:
+    @rule(which=st.booleans(), junk=st.binary(min_size=1, max_size=20), dice=RARELY)
+    def junk_arrives(self, which: bool, junk: bytes, dice: int) -> None:
         """The stream breaks: nobody may raise, and everything still gets its fate."""
-        end = self.end(which)
-        end.arriving += junk
-        end.arriving += b"\xff" * 4
+        if dice == 7:
+            self.end(which).arriving += junk + b"\xff" * 4
 
-    @rule()
-    def cut(self) -> None:
+    @rule(dice=RARELY)
+    def cut(self, dice: int) -> None:
         """The link dies: what is in flight is in doubt, in sending order; then a new link."""
+        if dice != 7 and not (self.esme.session.closing and self.smsc.session.closing):
+            return
         for end in (self.esme, self.smsc):
             lost = end.session.lost("cut")
             assert lost == sorted(lost), "not in sending order"
@@ -134,7 +146,7 @@ class SessionPair(RuleBasedStateMachine):
         self.esme.peer, self.smsc.peer = self.smsc, self.esme
         for end in (self.esme, self.smsc):
             end.session = Session(end.session.role, LIMITS, self.now, first_sequence=0x7FFFFFF0)
-        self.bind()
+        self.bind(True)
 
     # --- what came of it ---
 
@@ -187,5 +199,5 @@ class SessionPair(RuleBasedStateMachine):
             assert end.session.next_deadline() > self.now
 
 
-SessionPair.TestCase.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+SessionPair.TestCase.settings = settings(max_examples=60, stateful_step_count=80, deadline=None)
 TestSessionPair = SessionPair.TestCase
