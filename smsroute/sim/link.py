@@ -64,17 +64,16 @@ class SimLink:
     async def run(self, handle: Callable[[Self, list[Received], float], None]) -> str:
         """Pump until the link is gone; the reason. The stream is closed on return."""
         self._handle = handle
-        with self._scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write)
-                await self._read()
-                self.up = False
-                with trio.move_on_after(LAST_WORDS_S):
-                    while self._out_octets:
-                        await self._rest()
-                nursery.cancel_scope.cancel()
-        self.up = False
-        await trio.aclose_forcefully(self._stream)
+        self.watch(self._clock.monotonic())
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write)
+                    await self._read()
+            
+        finally:
+            self.up = False
+            await trio.aclose_forcefully(self._stream)
         return self.reason or "cut"
 
     async def _read(self) -> None:
