@@ -42,13 +42,13 @@ class StoreError(Exception):
 class StoreLimits:
     """The numbers of a store (law 10)."""
 
+    fsync: bool = True  # never off but in the simulated world, whose power cuts spare the kernel's memory
     busy_timeout_s: float = 2.0  # a person with a database shell may hold the write lock so long
     rows_per_statement: int = 2000  # 2-3 ms with the GIL in hand to build one; see tests/store/test_pauses.py
     wal_octets_max: int = 64 << 20  # beyond, a commit folds the log into the file itself; `trim` does it before
     trim_rows: int = 64  # deleted with the journal's lock in hand: 1-2 ms for rows of 100 kB
-    vacuum_pages: int = 1024  # given back to the file system in one step
-    vacuum_from_pages: int = 65536  # free pages worth giving back: 256 MiB, more than five busy seconds fill
-    vacuum_steps_max: int = 64  # in one trim
+    vacuum_from_pages: int = 65536  # free pages worth giving back at a start: 256 MiB, more than five busy seconds fill
+    vacuum_pages_max: int = 1 << 20  # at one start: 4 GiB
     history_cache_octets: int = 64 << 20
 
 

@@ -39,7 +39,9 @@ from smsroute.store.sqlite_file import (
 SCHEME: Final = "sqlite"
 
 
-def open_store(url: str, node: str, limits: StoreLimits | None = None, relative_to: Path | None = None) -> SqliteStore:
+def open_store(
+    url: str, node: str = "", limits: StoreLimits | None = None, relative_to: Path | None = None
+) -> SqliteStore:
     """The store at `sqlite:FOLDER`, for its one engine `node`; made when it is not there.
 
     A relative FOLDER counts from `relative_to`, the config folder. Raises StoreError: "busy" when another engine has it
@@ -145,6 +147,7 @@ class SqliteStore(SqliteReader):
             self._last, self._through = _pair(self._history, self._journal)
             self._sweeper = self._file(directory, JOURNAL, "sweep", limits)
             super().__init__(directory, "read", limits)
+            self._give_back()
         except BaseException:
             self._close_all()
             raise
@@ -193,9 +196,6 @@ class SqliteStore(SqliteReader):
         assert through <= self._through, f"trim up to row {through}, checkpoint covers {self._through}"
         while self._cut(through):
             pass
-        for _ in range(self._limits.vacuum_steps_max):
-            if not self._give_back():
-                break
         self._fold(self._sweeper)  # the bulk of it, while appends go on
         self._fold(self._journal)  # and what they added meanwhile: then the next one starts the log from its beginning
 
@@ -210,14 +210,14 @@ class SqliteStore(SqliteReader):
             db.execute("DELETE FROM journal WHERE seq <= ?", (last,))
             return last < through
 
-    def _give_back(self) -> bool:
-        """Shorten the file by a step when much of it is empty (the history was sick for long); whether it still is."""
-        with self._journal.lock, self._sweeper.use("give back its free pages") as db:
+    def _give_back(self) -> None:
+        """Shorten a journal that is mostly empty: the history was sick for long once. SQLite steps page by page, which
+        would hold up a running engine; at a start nobody waits."""
+        with self._journal.use("give back its free pages") as db:
             (free,) = db.execute("PRAGMA freelist_count").fetchone()
-            if free < self._limits.vacuum_from_pages:
-                return False
-            db.execute(f"PRAGMA incremental_vacuum({self._limits.vacuum_pages})").fetchall()
-            return True
+            if free >= self._limits.vacuum_from_pages:
+                db.executescript(f"PRAGMA incremental_vacuum({self._limits.vacuum_pages_max})")
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def _fold(self, file: File) -> None:
         with file.use("fold its log into it") as db:
@@ -319,7 +319,8 @@ def _rows(journal: File) -> Rows:
         db.execute("SELECT 1 FROM journal LIMIT 1").fetchone()
         through = yield 0, b""
         expected = through + 1
-        for seq, crc, record in db.execute("SELECT * FROM journal WHERE seq > ? ORDER BY seq", (through,)):
+        behind = "SELECT seq, crc, CAST(record AS BLOB) FROM journal WHERE seq > ? ORDER BY seq"
+        for seq, crc, record in db.execute(behind, (through,)):
             if seq != expected:
                 raise StoreError("failed", f"{journal.path}: row {expected} is missing, row {seq} follows")
             if crc32(record) != crc:

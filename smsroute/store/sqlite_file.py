@@ -20,7 +20,6 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
@@ -30,6 +29,7 @@ import attrs
 from smsroute.store.base import Kind, StoreError, StoreLimits
 
 SCHEMA_VERSION: Final = 1
+SCHEMA: Final = Path(__file__).parent / "schema"
 LOCK_NAME: Final = "lock"
 
 Mode = Literal["write", "sweep", "read", "outside"]
@@ -168,7 +168,8 @@ class File:
                     f"{self.path}: its file system cannot do write-ahead logs (journal_mode {said}); "
                     "expected a local disk, not a network share",
                 )
-            db.execute(f"PRAGMA synchronous = {'NORMAL' if self.mode == 'sweep' else 'FULL'}")
+            synchronous = "OFF" if not limits.fsync else "NORMAL" if self.mode == "sweep" else "FULL"
+            db.execute(f"PRAGMA synchronous = {synchronous}")
             db.execute(f"PRAGMA wal_autocheckpoint = {limits.wal_octets_max // 4096}")
             db.execute(f"PRAGMA journal_size_limit = {limits.wal_octets_max}")
             if self.shape == HISTORY:
@@ -247,9 +248,8 @@ def version(file: File) -> int:
 
 def bring_up(file: File, found: int, store_id: str | None = None) -> None:
     """Take a file from schema version `found` to ours. A new one is named `store_id`, or by SQLite's dice."""
-    folder = resources.files("smsroute.store") / "schema"
     for step in range(found + 1, SCHEMA_VERSION + 1):
-        script = (folder / f"{file.shape.name}_{step}.sql").read_text(encoding="utf-8")
+        script = (SCHEMA / f"{file.shape.name}_{step}.sql").read_text(encoding="utf-8")
         with file.use(f"bring it to schema version {step}") as db:
             db.executescript(f"BEGIN IMMEDIATE; {script}")
             db.execute(f"PRAGMA application_id = {file.shape.application_id}")

@@ -1,0 +1,119 @@
+"""The contract of base.Store, said again as simply as possible: what a store is when no disk is in the way.
+
+It shows that the conformance suite asks nothing that only SQLite does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from zlib import crc32
+
+import attrs
+
+from smsroute.message import Part, pack_part, unpack_part
+from smsroute.store.base import FACTS_MAX, Checkpoint, Counts, Recovered, StoreError
+from tests.store.parts import as_row
+
+
+@attrs.define
+class Disk:
+    """What stays when the store is gone."""
+
+    rows: dict[int, tuple[int, bytes]] = attrs.field(factory=dict)
+    through: int = 0
+    state: bytes | None = None
+    open: dict[str, bytes] = attrs.field(factory=dict)
+    ended: dict[str, bytes] = attrs.field(factory=dict)
+    taken: bool = False
+
+
+class MemoryStore:
+    """See the module."""
+
+    def __init__(self, disk: Disk, *, reading: bool = False) -> None:
+        if disk.taken and not reading:
+            raise StoreError("busy", "memory: is in use; expected one engine a store")
+        self._disk = disk
+        self._reading = reading
+        disk.taken |= not reading
+        self._fenced = False
+
+    def append(self, seq: int, record: bytes) -> None:
+        self._check()
+        assert seq == self.counts().last_seq + 1, f"row {seq}"
+        self._disk.rows[seq] = crc32(record), record
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        self._check()
+        disk = self._disk
+        assert disk.through <= checkpoint.through <= self.counts().last_seq, f"checkpoint of row {checkpoint.through}"
+        disk.open.update(checkpoint.open)
+        for part_id in checkpoint.closed:
+            disk.open.pop(part_id, None)
+        disk.ended.update({part.part_id: pack_part(as_row(part)) for part in checkpoint.messages})
+        for part_id, fact in checkpoint.late:
+            if part_id in disk.ended:
+                part = unpack_part(disk.ended[part_id])
+                part.facts = [*part.facts, fact][:FACTS_MAX]
+                disk.ended[part_id] = pack_part(part)
+        disk.through, disk.state = checkpoint.through, checkpoint.state
+
+    def trim(self, through: int) -> None:
+        self._check()
+        assert through <= self._disk.through, f"trim up to row {through}"
+        self._disk.rows = {seq: row for seq, row in self._disk.rows.items() if seq > through}
+
+    def prune(self, ended_before: float, limit: int) -> int:
+        self._check()
+        old = [part.part_id for part in self._by_end() if part.ended_at < ended_before][:limit]
+        for part_id in old:
+            del self._disk.ended[part_id]
+        return len(old)
+
+    def fence(self) -> None:
+        self._fenced = True
+
+    def recover(self) -> Recovered:
+        disk = self._disk
+        checkpoint = None
+        if disk.state is not None:
+            checkpoint = Checkpoint(disk.through, sorted(disk.open.items()), (), (), disk.state)
+        rows = sorted((seq, row) for seq, (_, row) in disk.rows.items() if seq > disk.through)
+        return Recovered(checkpoint, iter(rows), "memory")
+
+    def story(self, part_id: str) -> Part | None:
+        packed = self._disk.open.get(part_id) or self._disk.ended.get(part_id)
+        return None if packed is None else unpack_part(packed)
+
+    def find(self, carrier: str, keys: Sequence[str]) -> dict[str, str]:
+        named = sorted(
+            (attempt.at, attempt.key or attempt.carrier_message_id, part.part_id)
+            for part in self._by_end()
+            for attempt in part.attempts
+            if attempt.carrier == carrier
+        )
+        return {key: part_id for _, key, part_id in named if key and key in keys}
+
+    def sent_to(self, destination_addr: str, since: float, until: float, limit: int) -> list[Part]:
+        parts = sorted(self._by_end(), key=lambda part: -part.accepted_at)
+        return [p for p in parts if p.destination_addr == destination_addr and since <= p.accepted_at < until][:limit]
+
+    def finished_since(self, ended_at: float, part_id: str, limit: int) -> list[Part]:
+        return [part for part in self._by_end() if (part.ended_at, part.part_id) > (ended_at, part_id)][:limit]
+
+    def counts(self, ended_since: float = 0.0) -> Counts:
+        ended = Counter(int(part.state) for part in self._by_end() if part.ended_at >= ended_since)
+        disk = self._disk
+        return Counts(len(disk.open), dict(ended), disk.through, max(disk.through, *disk.rows, 0))
+
+    def close(self) -> None:
+        if not self._reading:
+            self._disk.taken = False
+
+    def _by_end(self) -> list[Part]:
+        return sorted(map(unpack_part, self._disk.ended.values()), key=lambda part: (part.ended_at, part.part_id))
+
+    def _check(self) -> None:
+        if self._fenced:
+            raise StoreError("fenced", "memory: another engine owns this store now")
