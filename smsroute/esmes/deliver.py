@@ -28,6 +28,7 @@ from smsroute.message import AnyEvent, Part, State, Told
 from smsroute.ports import Ports
 from smsroute.smpp import names, receipt
 from smsroute.smpp.session import Response
+from smsroute.store.base import StoreError
 from smsroute.store.journal import Journal
 
 log: Final = structlog.get_logger("smsroute.deliver")
@@ -57,6 +58,7 @@ class Deliver:
         self._limits = limits
         self._clients: dict[str, list[Client]] = {}
         self._refusals: dict[str, int] = {}
+        self._answered: set[str] = set()  # answered for, and that is not durable yet
         self._later: list[tuple[float, str, Part]] = []
         self._alarm: trio.CancelScope | None = None
 
@@ -96,9 +98,19 @@ class Deliver:
             room = min(_room(client), self._limits.outbox_batch_max)
             if room <= 0:
                 return
-            parts = _take(outbox, room)
+            parts = self._take(outbox, room)
             if parts:
                 self._send(client, parts)
+
+    def _take(self, outbox: Outbox, most: int) -> list[Part]:
+        """The next that are still owed: a late answer may have come since they were put back."""
+        ready, owed, answered = outbox.ready, outbox.owed, self._answered
+        parts: list[Part] = []
+        while ready and len(parts) < most:
+            part = ready.popleft()
+            if part.part_id in owed and part.part_id not in answered:
+                parts.append(part)
+        return parts
 
     def _send(self, client: Client, parts: list[Part]) -> None:
         assert client.esme is not None
@@ -142,9 +154,14 @@ class Deliver:
             if self._refusals:
                 for part_id in told:
                     self._refusals.pop(part_id, None)
+        self._answered.update(told)
+
+        def then(_: StoreError | None) -> None:
+            self._answered.difference_update(told)
+
         self.pump(esme)
         if events:
-            await self._journal.commit(events, must=True)
+            await self._journal.commit(events, then, must=True)
 
     def timed_out(self, client: Client, parts: Sequence[Part]) -> None:
         """Nobody answered: another session, or this one again (a duplicate is possible, a loss is not)."""
@@ -179,13 +196,3 @@ class Deliver:
 
 def _room(client: Client) -> int:
     return client.session.room if client.link.up and client.session.bound else 0
-
-
-def _take(outbox: Outbox, most: int) -> list[Part]:
-    ready, owed = outbox.ready, outbox.owed
-    parts: list[Part] = []
-    while ready and len(parts) < most:
-        part = ready.popleft()
-        if part.part_id in owed:  # a late answer may have ticked it meanwhile
-            parts.append(part)
-    return parts
