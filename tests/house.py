@@ -1,4 +1,4 @@
-"""A small house for tests of rooms: one engine, simulated carriers, a network in memory, virtual time, a real SQLite store.
+"""A small house for tests of rooms: an engine, simulated carriers, a network in memory, virtual time, real SQLite.
 
 Rules:
 - The config is the text of YAML files, loaded as a person's would be.

@@ -70,7 +70,11 @@ class SimLink:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write)
                     await self._read()
-            
+                    self.up = False
+                    with trio.move_on_after(LAST_WORDS_S):
+                        while self._out_octets:
+                            await self._rest()
+                    nursery.cancel_scope.cancel()
         finally:
             self.up = False
             await trio.aclose_forcefully(self._stream)

@@ -12,8 +12,8 @@ from smsroute.sim.temperament import Mode, Temperament
 from smsroute.smpp import names
 from smsroute.smpp.codec import tlv
 from smsroute.smpp.receipt import parse_sm
-from tests.house import house
 from tests.esmes.test_door import GOOD
+from tests.house import house
 
 KIND = Temperament(response_delay="fixed:0.02", receipt_delay="fixed:0.5")
 
@@ -37,7 +37,8 @@ async def test_a_message_gets_its_receipt(tmp_path: Path, autojump_clock: trio.t
 
 
 async def test_everything_comes_back(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
-    """Two thousand messages through one carrier: each accepted once, delivered once, told once; the engine is at rest."""
+    """Two thousand messages through one carrier: each accepted once, delivered once, told once; the engine is at
+    rest."""
     async with house(tmp_path, carriers={"orange": KIND}, esmes=_quick()) as it:
         esme = it.platform(2000)
         await it.settle(esme)
@@ -112,7 +113,8 @@ async def test_validity_ends_in_a_receipt(tmp_path: Path, autojump_clock: trio.t
 
 
 async def test_transient_answer_goes_elsewhere(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
-    """A carrier that answers ESME_RSYSERR at once does not look fast: the part goes to the next route, with its reason."""
+    """A carrier that answers ESME_RSYSERR at once does not look fast: the part goes to the next route, with its
+    reason."""
     async with house(tmp_path, carriers={"orange": KIND, "backup": KIND}, esmes=_quick()) as it:
         it.carriers["orange"].mode = Mode.ERRORING
         esme = it.platform(200, settings=EsmeSettings(rate=50))

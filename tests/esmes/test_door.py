@@ -1,4 +1,5 @@
-"""The ESME door: who gets in, what is refused, and that nothing refused is kept. smsroute/esmes/listener.py, accept.py."""
+"""The ESME door: who gets in, what is refused, and that nothing refused is kept. smsroute/esmes/listener.py,
+accept.py."""
 
 from __future__ import annotations
 
