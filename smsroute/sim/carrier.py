@@ -15,30 +15,21 @@ Walk: `SimCarrier.run` accepts streams; `_received` sorts a batch; `_submits` ju
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from typing import Any, Final
 
 import trio
 
 from smsroute.ports import Clock, Listener, Ports
-from smsroute.sim.link import SimLink
-from smsroute.sim.temperament import RECEIPT_ID, RESPONSE_ID, Delay, Mode, Temperament, habit
-from smsroute.sim.wheel import STEP_S, Wheel
-from smsroute.sim.wire import Receipts, Submit, address, mobile_originated, read_submit, wants_receipt
+from smsroute.sim.account import Account, CarrierLink, Row
+from smsroute.sim.handsets import Handsets
+from smsroute.sim.judge import Judge
+from smsroute.sim.temperament import Mode, Temperament
+from smsroute.sim.wheel import Wheel
+from smsroute.sim.wire import Receipts, Submit, mobile_originated, read_submit, wants_receipt
 from smsroute.smpp import codec, names
-from smsroute.smpp.session import (
-    BindRequest,
-    Received,
-    Request,
-    Response,
-    Role,
-    Session,
-    SessionLimits,
-    TimedOut,
-)
+from smsroute.smpp.session import BindRequest, Received, Request, Response, Role, Session, SessionLimits, TimedOut
 
-HANDSETS_MAX: Final = 1_000_000
-WAITING_MAX: Final = 1_000_000
 RECEIPT_RETRY_S: Final = 5.0
 RECEIPT_WINDOW: Final = 500
 RESPONSE_TIMEOUT_S: Final = 30.0
@@ -65,44 +56,13 @@ COUNTED: Final = (
     "receipts_doubled",
     "receipts_early",
     "receipts_elsewhere",
-    "handsets_uncounted",
 )
 """Keys of `SimCarrier.counts`."""
 
-Row = tuple[int, int, str]
-"""command_status, sequence_number, message_id of one response."""
 Judged = tuple[Row, Submit | None]
-T = TypeVar("T")
 
 Seen = Callable[[str, float, Submit, int], None]
 """What is told of each submit: (bind name, monotonic seconds, the submit, command_status it gets)."""
-
-
-class Account:
-    """One system_id: its binds, and the receipts none of them could take yet."""
-
-    def __init__(self, system_id: str) -> None:
-        self.system_id = system_id
-        self.links: list[CarrierLink] = []
-        self.waiting: deque[bytes] = deque(maxlen=WAITING_MAX)
-
-    def receivers(self) -> list[CarrierLink]:
-        return [link for link in self.links if link.receiver and link.up]
-
-
-class CarrierLink(SimLink):
-    """One bind an engine holds with us."""
-
-    name = ""
-    account: Account | None = None
-    receiver = False
-    tlvs = True
-    unanswered = 0
-
-    def start(self) -> None:
-        self.rows: list[Row] = []
-        self.early: deque[bytes] = deque()
-        self.waiting: deque[bytes] = deque(maxlen=WAITING_MAX)
 
 
 class SimCarrier:
@@ -124,8 +84,7 @@ class SimCarrier:
         """`system_id` and `password` of None take anybody. `keep_truth` counts handset deliveries (costs memory)."""
         self.name = name
         self.port = 0
-        self.handsets: dict[tuple[str, bytes], int] = {}
-        """(destination_addr, short_message) -> how often that handset got it."""
+        self.handsets = Handsets()
         self.counts: Counter[str] = Counter()
         self._temperament = temperament or Temperament()
         self._mode = mode
@@ -203,8 +162,7 @@ class SimCarrier:
             **{key: self.counts[key] for key in COUNTED},
             "statuses": {names.status_name(code): n for code, n in sorted(self._statuses.items())},
             "receipts_waiting": self.receipts_waiting,
-            "handsets": len(self.handsets),
-            "handset_duplicates": sum(n - 1 for n in self.handsets.values()) if self.handsets else 0,
+            **self.handsets.stats(),
         }
 
     @property
@@ -256,26 +214,13 @@ class SimCarrier:
 
     def _work_out(self) -> None:
         """Read temperament and mode again."""
-        temperament = self._temperament
-        self._habit = habit(temperament, self._mode)
-        self._fateful = any(
-            (
-                temperament.receipts_lost,
-                temperament.receipts_doubled,
-                temperament.receipts_early,
-                temperament.receipts_elsewhere,
-            )
-        )
-        self._response_id = RESPONSE_ID[temperament.ids]
-        self._receipt_id = RECEIPT_ID[temperament.ids]
-        self._receipts = Receipts(temperament.receipt_tlvs)
-        self._credit = temperament.throttle_above_s
         self._changed.set()
         if not self._running:
             return
-        self._since = self._credit_at = self._clock.monotonic()
+        self._judge = Judge(self._temperament, self._mode, self._rng, self._clock.monotonic())
+        self._receipts = Receipts(self._temperament.receipt_tlvs)
         for link in self._links:
-            link.mute = not self._habit.answers
+            link.mute = not self._judge.habit.answers
             self._dirty[link] = None
         self._flush_dirty()
         if self._mode is Mode.CLOSED:
@@ -288,7 +233,7 @@ class SimCarrier:
         link.start()
         self._links_made += 1
         link.name = f"{self.name}-{self._links_made}"
-        link.mute = not self._habit.answers
+        link.mute = not self._judge.habit.answers
         self._links[link] = None
         try:
             await link.run(self._received)
@@ -357,12 +302,10 @@ class SimCarrier:
 
     def _other(self, link: CarrierLink, request: Request) -> None:
         """A request this carrier does not do: the answer a plain SMSC gives (SMPP 3.4 section 5.1.3)."""
-        pdu = request.pdu
         self.counts["other_requests"] += 1
-        if pdu.command_id == names.QUERY_SM:
-            link.send(codec.pdu(names.QUERY_SM_RESP, names.ESME_RQUERYFAIL, pdu.sequence_number))
-        else:
-            link.send(codec.pdu(names.GENERIC_NACK, names.ESME_RINVCMDID, pdu.sequence_number))
+        query = request.pdu.command_id == names.QUERY_SM
+        answer = (names.QUERY_SM_RESP, names.ESME_RQUERYFAIL) if query else (names.GENERIC_NACK, names.ESME_RINVCMDID)
+        link.send(codec.pdu(*answer, request.pdu.sequence_number))
 
     def _answered(self, link: CarrierLink, response: Response, now: float) -> None:
         if response.late:
@@ -384,7 +327,8 @@ class SimCarrier:
     # Submits: judged, answered, receipted
 
     def _submits(self, link: CarrierLink, requests: list[Request], now: float) -> None:
-        habit, counts = self._habit, self.counts
+        judge, counts = self._judge, self.counts
+        judge.refill(now)
         counts["submits"] += len(requests)
         self._top("unanswered_max", link.unanswered + len(requests))
         self._count_rate(len(requests), now)
@@ -399,7 +343,7 @@ class SimCarrier:
                 counts["unreadable"] += 1
                 refused.append(((names.ESME_RINVCMDLEN, pdu.sequence_number, ""), None))
                 continue
-            status = self._verdict(link, now)
+            status = judge.verdict(link.unanswered + len(good) + len(refused))
             if self._seen is not None:
                 self._seen(link.name, now, submit, status)
             if status:
@@ -409,97 +353,50 @@ class SimCarrier:
                 self._next_number = number = self._next_number + 1
                 submit.number = number
                 taken.append(submit)
-                good.append(((names.ESME_ROK, pdu.sequence_number, self._response_id(number)), submit))
-        if habit.takes and taken:
+                good.append(((names.ESME_ROK, pdu.sequence_number, judge.response_id(number)), submit))
+        if judge.habit.takes and taken:
             self._take(taken)
-        if not habit.answers:
+        if not judge.habit.answers:
             return
         link.unanswered += len(requests)
-        if refused and habit.instant_errors:
+        if refused and judge.habit.instant_errors:
             self._answer((link, [row for row, _ in refused], []))
         elif refused:
             self._answer_later(link, refused, now)
         if good:
             self._answer_later(link, good, now)
 
-    def _verdict(self, link: CarrierLink, now: float) -> int:
-        """command_status of one submit, before anything else is known of it."""
-        statuses = self._habit.statuses
-        if statuses:
-            status = statuses[int(self._rng.random() * len(statuses))]
-            if status:
-                return status
-        temperament = self._temperament
-        if temperament.throttle_above_s:
-            if self._credit < 1.0:
-                return names.ESME_RTHROTTLED
-            self._credit -= 1.0
-        if temperament.window and link.unanswered >= temperament.window:
-            return names.ESME_RTHROTTLED
-        return names.ESME_ROK
-
     def _count_rate(self, submits: int, now: float) -> None:
-        """The busiest whole second, and what throttle_above_s still allows (a bucket of one second's worth)."""
+        """The busiest whole second."""
         if int(now) != self._second:
             self._second, self._second_submits = int(now), 0
         self._second_submits += submits
         self._top("submits_s_max", self._second_submits)
-        above = self._temperament.throttle_above_s
-        if above:
-            self._credit = min(above, self._credit + above * (now - self._credit_at))
-            self._credit_at = now
 
     def _top(self, key: str, value: int) -> None:
         self.counts[key] = max(self.counts[key], value)
 
     def _take(self, submits: list[Submit]) -> None:
         """These are on their way to their handsets; nothing that happens later takes them back."""
-        outcomes, rng = self._habit.outcomes, self._rng
-        if len(outcomes) == 1:
-            for submit in submits:
-                submit.word = outcomes[0]
-        else:
-            for submit in submits:
-                submit.word = outcomes[int(rng.random() * len(outcomes))]
+        self._judge.decide_fates(submits)
         self.counts["taken"] += len(submits)
-        if not self._keep_truth:
-            return
-        handsets = self.handsets
-        for submit in submits:
-            if submit.word != "DELIVRD":
-                continue
-            key = (address(submit.destination), submit.text)
-            if key in handsets:
-                handsets[key] += 1
-            elif len(handsets) < HANDSETS_MAX:
-                handsets[key] = 1
-            else:
-                self.counts["handsets_uncounted"] += 1
+        if self._keep_truth:
+            self.handsets.deliver(submits)
 
     def _answer_later(self, link: CarrierLink, judged: list[Judged], now: float) -> None:
         """Answer after the response delay, in groups that share a wheel step."""
-        for wait, items in self._spread(self._habit.response_delay, judged):
+        for wait, items in self._judge.spread(self._judge.habit.response_delay, judged, now):
             rows = [row for row, _ in items]
             submits = [submit for _, submit in items if submit is not None and wants_receipt(submit)]
-            if not self._habit.receipts:
+            if not self._judge.habit.receipts:
                 submits = []
-            elif self._fateful:
+            elif self._judge.unruly_receipts:
                 submits = self._early(link, submits)
             self._receipts_due += len(submits)
             if wait:
                 self._wheel.add(now + wait, self._answer, (link, rows, submits))
             else:
                 self._answer((link, rows, submits))
-
-    def _spread(self, delay: Delay, items: list[T]) -> Iterable[tuple[float, list[T]]]:
-        """`items` in groups by how long each is to wait (seconds)."""
-        age_s = self._clock.monotonic() - self._since
-        if len(delay.table) == 1:
-            return ((delay.draw(self._rng, age_s), items),)
-        groups: dict[int, list[T]] = {}
-        for item in items:
-            groups.setdefault(int(delay.draw(self._rng, age_s) / STEP_S), []).append(item)
-        return ((step * STEP_S, group) for step, group in groups.items())
 
     def _answer(self, what: tuple[CarrierLink, list[Row], list[Submit]]) -> None:
         link, rows, submits = what
@@ -508,9 +405,10 @@ class SimCarrier:
         self._dirty[link] = None
         if not submits:
             return
-        for wait, group in self._spread(self._temperament.receipt_delay, submits):
+        now = self._clock.monotonic()
+        for wait, group in self._judge.spread(self._judge.temperament.receipt_delay, submits, now):
             if wait:
-                self._wheel.add(self._clock.monotonic() + wait, self._deliver, (link, group))
+                self._wheel.add(now + wait, self._deliver, (link, group))
             else:
                 self._deliver((link, group))
 
@@ -518,12 +416,11 @@ class SimCarrier:
 
     def _early(self, link: CarrierLink, submits: list[Submit]) -> list[Submit]:
         """Send the receipts that overtake their response; the others."""
-        share = self._temperament.receipts_early
-        if not share or not link.receiver:
+        if not link.receiver:
             return submits
         rest = []
         for submit in submits:
-            if self._rng.random() < share:
+            if self._judge.throw(self._judge.temperament.receipts_early):
                 self.counts["receipts_early"] += 1
                 link.early.append(self._body(submit, link.tlvs))
             else:
@@ -534,22 +431,22 @@ class SimCarrier:
         """The time of these receipts has come."""
         link, submits = what
         self._receipts_due -= len(submits)
-        if not self._fateful:
+        if not self._judge.unruly_receipts:
             self._queue(link, [self._body(submit, link.tlvs) for submit in submits])
             return
-        temperament, rng = self._temperament, self._rng
+        judge, temperament = self._judge, self._judge.temperament
         for submit in submits:
-            if rng.random() < temperament.receipts_lost:
+            if judge.throw(temperament.receipts_lost):
                 self.counts["receipts_lost"] += 1
                 continue
             bodies = [self._body(submit, link.tlvs)]
-            if rng.random() < temperament.receipts_doubled:
+            if judge.throw(temperament.receipts_doubled):
                 self.counts["receipts_doubled"] += 1
                 bodies *= 2
-            self._queue(link, bodies, elsewhere=rng.random() < temperament.receipts_elsewhere)
+            self._queue(link, bodies, elsewhere=judge.throw(temperament.receipts_elsewhere))
 
     def _body(self, submit: Submit, tlvs: bool) -> bytes:
-        return self._receipts.body(submit, self._receipt_id(submit.number), self._clock.wall(), tlvs)
+        return self._receipts.body(submit, self._judge.receipt_id(submit.number), self._clock.wall(), tlvs)
 
     def _queue(self, link: CarrierLink, bodies: list[bytes], elsewhere: bool = False) -> None:
         """Put receipts on the bind they belong to: their own, another of the account, or the account's own queue."""
@@ -575,7 +472,7 @@ class SimCarrier:
 
     def _flush(self, link: CarrierLink) -> None:
         """One write of everything this link has to say: early receipts, responses, receipts."""
-        if not self._habit.answers or not link.up:
+        if not self._judge.habit.answers or not link.up:
             return
         now = self._clock.monotonic()
         out = []

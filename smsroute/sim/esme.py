@@ -43,6 +43,7 @@ from smsroute.smpp.session import (
 RETRIED: Final = frozenset({names.ESME_RTHROTTLED, names.ESME_RMSGQFUL, names.ESME_RSYSERR})
 BATCH_MAX: Final = 500
 PACE_STEP_S: Final = 0.005
+ROUNDING: Final = 1e-6  # ten steps of 0.1 are a little less than 1
 HANDSET_TEXTS_MAX: Final = 1000
 
 BindMode = Literal["transmitter", "receiver", "transceiver"]
@@ -89,7 +90,8 @@ class EsmeSettings:
     reconnect_s: float = 1.0
     response_timeout_s: float = 60.0
     enquire_link_s: float = 0.0  # 0 = never
-    acks: Acks = "yes"  # what it does with receipts: answer, stay silent, refuse (ESME_RX_T_APPN)
+    acks: Acks = "yes"  # what it does with receipts: answer, stay silent, refuse
+    refusal: int = names.ESME_RSYSERR  # command_status of refused receipts
     keep: bool = True  # keep ids after their receipt, so that doubles are seen; costs memory
     first_sequence: int = 1
 
@@ -385,7 +387,7 @@ class SimEsme:
         self._more.set()
 
     def _requests(self, link: EsmeLink, requests: list[Request], now: float) -> None:
-        refusal = {"yes": names.ESME_ROK, "refuse": names.ESME_RX_T_APPN, "no": -1}[self.acks]
+        refusal = {"yes": names.ESME_ROK, "refuse": self.settings.refusal, "no": -1}[self.acks]
         rows: list[tuple[int, int, str]] = []
         told = 0
         for request in requests:
@@ -425,7 +427,7 @@ class SimEsme:
                 continue
             room = min(link.session.room, BATCH_MAX)
             if self._rate:
-                room = min(room, int(self._allowance))
+                room = min(room, int(self._allowance + ROUNDING))
             numbers = self._due(room)
             if not numbers:
                 continue
