@@ -125,8 +125,12 @@ class SystemListener:
 
     async def serve(self, handler: Handler) -> None:
         async def one(stream: trio.SocketStream) -> None:
-            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            peer = stream.socket.getpeername()[0]
+            try:
+                stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                peer = stream.socket.getpeername()[0]
+            except OSError:  # it was reset between SYN and here: a port scan must not end the engine
+                await trio.aclose_forcefully(stream)
+                return
             await handler(stream if self._tls is None else trio.SSLStream(stream, self._tls, server_side=True), peer)
 
         await trio.serve_listeners(one, self._listeners)
@@ -140,7 +144,14 @@ class SystemNetwork:
     """The machine's TCP stack. TCP_NODELAY on both sides: at low rates the delay would be the whole latency."""
 
     async def connect(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> trio.abc.Stream:
-        stream = await trio.open_tcp_stream(host, port)
+        try:
+            stream = await trio.open_tcp_stream(host, port)
+        except OSError as error:
+            cause = error.__cause__
+            first = cause.exceptions[0] if isinstance(cause, ExceptionGroup) else cause
+            if isinstance(first, OSError) and first.errno is not None:
+                raise OSError(first.errno, os.strerror(first.errno)) from error  # "refused" says more than "all failed"
+            raise
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return stream if tls is None else trio.SSLStream(stream, tls, server_hostname=host)
 

@@ -53,6 +53,9 @@ COMMANDS: Final = {
     "transmitter": names.BIND_TRANSMITTER,
     "receiver": names.BIND_RECEIVER,
 }
+TRYING: Final = frozenset({"down", "connecting"})
+"""One state for whoever asks since when: a bind that dials again and again has been away all the time."""
+
 HOPELESS: Final = frozenset({names.ESME_RINVPASWD, names.ESME_RINVSYSID})
 
 
@@ -173,7 +176,7 @@ class Bind:
 
     async def _once(self) -> bool:
         """One life of the session. Returns whether only an operator can mend why it ended."""
-        self._set("connecting", f"dialling {self._host}:{self._port}")
+        self._set("connecting", self.reason if self.tried else f"dialling {self._host}:{self._port}")
         try:
             with trio.fail_after(self._limits.connect_timeout_s):
                 stream = await self._ports.network.connect(self._host, self._port, self._tls())
@@ -266,9 +269,10 @@ class Bind:
 
     def _set(self, state: str, reason: str) -> None:
         self.tried = self.tried or state in ("bound", "down")
-        if state != self.state or state == "down":
+        moved = state != self.state and not {state, self.state} <= TRYING
+        if (moved or reason != self.reason) and state != "connecting":
             log.info(f"bind.{state}", bind=self.name, reason=reason)
-        if state != self.state:
+        if moved:
             self.since = self._ports.clock.wall()
         self.state, self.reason = state, reason
         self._desk.changed(self)
