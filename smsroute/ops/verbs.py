@@ -11,7 +11,7 @@ Walk: `control` calls a verb for each request; `cli/serve` makes the table.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 import structlog
@@ -21,6 +21,7 @@ from smsroute.message import Part, Receipted
 from smsroute.ops import snapshot
 from smsroute.ops.control import Answer, Document, Refusal
 from smsroute.ops.explain import Unanswerable, explain, question
+from smsroute.ops.look import Desk
 from smsroute.ops.story import story
 from smsroute.routing.decide import CarrierView, Plan
 from smsroute.routing.table import Rule, Table
@@ -59,11 +60,11 @@ class Engine(snapshot.Engine, Protocol):
 
 
 class Verbs:
-    """See the module. `look_faults`: how many faults the doors of ops have met."""
+    """See the module."""
 
-    def __init__(self, engine: Engine, look_faults: Callable[[], int] = int) -> None:
+    def __init__(self, engine: Engine) -> None:
+        self.desks: list[Desk] = []  # the doors of ops: their faults are shown too
         self._engine = engine
-        self._look_faults = look_faults
 
     def table(self) -> dict[str, Answer]:
         """Verb -> what answers it."""
@@ -78,7 +79,7 @@ class Verbs:
 
     def look(self) -> Document:
         """The document of `health`."""
-        return snapshot.snapshot(self._engine, self._look_faults())
+        return snapshot.snapshot(self._engine, sum(desk.faults for desk in self.desks))
 
     async def _health(self, request: Mapping[str, Any], peer: str) -> Document:
         return self.look()
