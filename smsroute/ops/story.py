@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from smsroute import ids
 from smsroute.message import Attempt, Blame, MessageClass, Part, State
 from smsroute.ops.words import age, iso, mask
 from smsroute.routing.outcome import verdict
@@ -53,6 +54,16 @@ def story(part: Part, now: float, *, reveal: bool = False) -> dict[str, Any]:
     ]
     document["now"] = waits_for(part, now)
     return document
+
+
+def unknown(wanted: str, node: str) -> str:
+    """Why an id names no message here, as far as the id itself tells."""
+    read = ids.read(wanted.upper())
+    if read is None:
+        return f"no message {wanted!r}, expected an id of ours, or a carrier's id of a message still known"
+    if read[0] != node.upper():
+        return f"no message {wanted!r} here: it is an id of node {read[0]}, and this is {node.upper()}"
+    return f"no message {wanted!r}: the id is ours, its message is not known (or older than history_retention)"
 
 
 def word(state: int) -> str:

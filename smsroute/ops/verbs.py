@@ -16,13 +16,12 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from smsroute import ids
 from smsroute.message import Part, Receipted
 from smsroute.ops import snapshot
 from smsroute.ops.control import Answer, Document, Refusal
 from smsroute.ops.explain import Unanswerable, explain, question
 from smsroute.ops.look import Desk
-from smsroute.ops.story import story
+from smsroute.ops.story import story, unknown
 from smsroute.routing.decide import CarrierView, Plan
 from smsroute.routing.table import Rule, Table
 from smsroute.store.base import Store, StoreError
@@ -187,16 +186,6 @@ class Verbs:
         log.warning("engine.stop_asked", by=peer)
         self._engine.stop()
         return {"stopping": True}
-
-
-def unknown(wanted: str, node: str) -> str:
-    """Why an id names no message here, as far as the id itself tells."""
-    read = ids.read(wanted.upper())
-    if read is None:
-        return f"no message {wanted!r}, expected an id of ours, or a carrier's id of a message still known"
-    if read[0] != node.upper():
-        return f"no message {wanted!r} here: it is an id of node {read[0]}, and this is {node.upper()}"
-    return f"no message {wanted!r}: the id is ours, its message is not known (or older than history_retention)"
 
 
 def _word(request: Mapping[str, Any], key: str) -> str:

@@ -1,0 +1,140 @@
+"""`smsroute trace ID`: one message's whole story, every attempt and receipt with times and reasons.
+
+Rules:
+- ID is ours, or a carrier's for a message it took. A running engine is asked; without one the store is read as it lies:
+  the last checkpoint and the journal behind it, nothing written.
+- Numbers are masked unless --reveal, which a running engine writes to its log with the caller's uid. The text is never
+  shown.
+- Exit 0 when found, 1 when not.
+
+Walk: `ops/story` makes the document, in the engine (`ops/verbs`) or here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from smsroute.cli import ask
+from smsroute.cli.common import add_config, add_json, find_engine, paint, print_json
+from smsroute.ops.words import clock, unix
+
+if TYPE_CHECKING:
+    from smsroute.config import Places
+    from smsroute.message import Part
+    from smsroute.store.base import Reader
+
+Document = dict[str, Any]
+
+
+class NotFound(Exception):
+    """No such message; says what was expected."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    add_config(parser)
+    add_json(parser)
+    parser.add_argument("id", metavar="ID", help="the message id we gave, or one a carrier gave")
+    parser.add_argument("--reveal", action="store_true", help="show whole numbers")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Find, show, and say 0 or 1."""
+    from smsroute.store.base import StoreError
+
+    places = find_engine(args)
+    request = {"verb": "trace", "id": args.id, "reveal": args.reveal}
+    try:
+        document = ask.ask(places.control, request)["story"]
+        document["source"] = "engine"
+    except ask.Unreachable as nobody:
+        try:
+            document = _from_store(places, args.id, args.reveal)
+        except (NotFound, StoreError) as error:
+            return _no(args, f"{error} ({nobody})")
+    except ask.Refused as error:
+        return _no(args, str(error))
+    if args.json:
+        print_json(document)
+    else:
+        _show(document)
+    return 0
+
+
+def _no(args: argparse.Namespace, why: str) -> int:
+    if args.json:
+        print_json({"error": why})
+    print(f"smsroute trace: {why}", file=sys.stderr)
+    return 1
+
+
+def _from_store(places: Places, wanted: str, reveal: bool) -> Document:
+    """The story as the disk tells it. Raises NotFound or StoreError."""
+    from smsroute.ops.story import story, unknown
+    from smsroute.store import open_reader
+
+    reader = open_reader(places.store)
+    try:
+        part = _in_journal(reader, wanted) or _in_history(reader, wanted, places)
+    finally:
+        reader.close()
+    if part is None:
+        raise NotFound(unknown(wanted, places.node))
+    document = story(part, ask.now(), reveal=reveal)
+    document["source"] = "store"
+    return document
+
+
+def _in_journal(reader: Reader, wanted: str) -> Part | None:
+    """The part as a ledger would know it after the checkpoint and every row behind it."""
+    from smsroute.config import Limits
+    from smsroute.ledger import Ledger
+
+    limits = Limits()
+    ledger = Ledger(orphans_max=limits.orphans_max, multiparts_max=limits.multiparts_max)
+    recovered = reader.recover()
+    if recovered.checkpoint is not None:
+        ledger.restore(recovered.parts(), recovered.checkpoint.state)
+    for _, events in recovered.events():
+        for event in events:
+            ledger.apply(event)
+    for part_id in (wanted, wanted.upper()):
+        if part_id in ledger.parts:
+            return ledger.parts[part_id]
+    named = (part for part in ledger.parts.values() if any(one.carrier_message_id == wanted for one in part.attempts))
+    return next(named, None)
+
+
+def _in_history(reader: Reader, wanted: str, places: Places) -> Part | None:
+    part = reader.story(wanted) or reader.story(wanted.upper())
+    if part is not None:
+        return part
+    from smsroute.config import ConfigErrors, load
+
+    try:
+        carriers = load(places.directory, {}, secrets=False).carriers
+    except ConfigErrors:  # half-way through an edit: then only our own ids are found
+        return None
+    for carrier in carriers:
+        part_id = reader.find(carrier, [wanted]).get(wanted)
+        if part_id is not None:
+            return reader.story(part_id)
+    return None
+
+
+def _show(document: Document) -> None:
+    now = ask.now()
+    sender = f" from {document['from']}" if document["from"] else ""
+    head = f"{document['id']}  to {document['to']}{sender}, {document['class']} of {document['esme']}"
+    colour = "green" if document["state"] == "delivered" else "red" if document["final"] else "yellow"
+    print(f"{paint(head, 'bold')}  {paint(document['state'].upper(), colour)}")
+    if "multipart" in document:
+        print(f"  one of {document['multipart']['parts']} parts, reference {document['multipart']['reference']}")
+    for line in document["lines"]:
+        print(f"  {clock(unix(line['at']), now)}  {line['after_s']:>+10.3f}s  {line['what']}")
+    if document["now"]:
+        print(f"  now {document['now']}")
+    if document["source"] == "store":
+        print(paint("  read from the store: no engine runs", "dim"))
