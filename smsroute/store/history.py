@@ -14,6 +14,7 @@ Walk: `store/sqlite` calls `write` inside its transaction, `Shelf`'s methods fro
 from __future__ import annotations
 
 import functools
+import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -44,6 +45,7 @@ ATTEMPT_COLUMNS: Final = (
 ATTEMPT_FIELDS_OTHERWISE: Final = {"key"}  # column receipt_key: the key, or the id where they are the same
 
 _lines: Final = msgspec.json.Encoder()
+_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def _field(kind: type[Part] | type[Attempt], name: str, path: str = "$") -> str:
@@ -123,7 +125,7 @@ def _json_lines(rows: Sequence[object]) -> list[str]:
 
 def _without_nul(text: str) -> str:
     """SQLite's JSON ends a string at U+0000; no address or id may hold one, so whoever sent it sees U+FFFD."""
-    return text.replace("\\u0000", "\\ufffd") if "\\u0000" in text else text
+    return _NUL.sub(r"\1\\ufffd", text) if "\\u0000" in text else text
 
 
 # -- reading back ------------------------------------------------------------------------------------------------------
