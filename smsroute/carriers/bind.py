@@ -8,8 +8,8 @@ Rules:
   durable and used (`launch`) or given back (`release`) after. So in flight never passes the window (law 7).
 - A dead link tells what was in flight, in order, and that is in doubt; a part launched on a bind that went down while
   its attempt was written never left, and says so.
-- This is the boundary where a fault of ours (an AssertionError in one session) ends one link, is logged with its
-  trace, counted, and nothing else.
+- This is the boundary where a fault of ours in one session ends one link, is logged with its trace, counted, and
+  nothing else.
 
 Walk: run by `engine`, one task each; `carriers/dispatch` reserves and launches; what comes in goes to `Desk`
 (`carriers/dispatch` for answers and losses, `carriers/receipts` for deliver_sm).
@@ -56,6 +56,7 @@ COMMANDS: Final = {
 TRYING: Final = frozenset({"down", "connecting"})
 """One state for whoever asks since when: a bind that dials again and again has been away all the time."""
 
+DELIVERIES: Final = frozenset({names.DELIVER_SM, names.DATA_SM})
 HOPELESS: Final = frozenset({names.ESME_RINVPASWD, names.ESME_RINVSYSID})
 
 
@@ -141,10 +142,10 @@ class Bind:
         self._link.write(self._session.send_requests(names.SUBMIT_SM, bodies, list(rows), now))
         return True
 
-    def answer(self, data: bytes) -> None:
-        """Write answers to the carrier's deliver_sm."""
-        if self._link is not None:
-            self._link.write(data)
+    @property
+    def link(self) -> Link | None:
+        """The stream just now. An answer goes to the one its request came over: the next session has other numbers."""
+        return self._link
 
     # -- living -------------------------------------------------------------------------------------------------------
 
@@ -183,6 +184,10 @@ class Bind:
         except (OSError, trio.TooSlowError) as error:
             self._down(f"cannot reach {self._host}:{self._port}: {error or 'no answer'}")
             return False
+        if self._stop.is_set():
+            await trio.aclose_forcefully(stream)
+            self._down("the engine stops")
+            return False
         now = self._ports.clock.monotonic()
         session = Session(Role.ESME, self._session_limits(), now, first_sequence=self._limits.first_sequence)
         self._session = session
@@ -191,7 +196,7 @@ class Bind:
         self._link.write(self._bind_request(session, now))
         try:
             why = await self._link.run(self._receive)
-        except AssertionError:
+        except* Exception:
             self.faults += 1
             why = "a fault of ours"
             log.exception("bind.fault", bind=self.name)
@@ -209,7 +214,8 @@ class Bind:
             if isinstance(item, Response):
                 responses.append(item)
             elif isinstance(item, Request):
-                deliveries.append(item.pdu)
+                if item.pdu.command_id in DELIVERIES:  # alert_notification has no response and nobody to go to yet
+                    deliveries.append(item.pdu)
             elif isinstance(item, TimedOut):
                 expired.append(cast(Row, item.token))
             elif isinstance(item, Bound):

@@ -57,13 +57,14 @@ class Receipts:
     async def delivered(self, bind: Bind, pdus: Sequence[Pdu]) -> None:
         """Make a read's worth of receipts durable, then answer each, in order."""
         now = self._ports.clock.wall()
-        carrier = bind.carrier
+        carrier, link = bind.carrier, bind.link
+        assert link is not None, "what was read came over a link"
         events: list[AnyEvent] = []
-        answers: list[tuple[int, int, str]] = []
+        answers: list[bytes] = []
         missed: list[Receipted] = []
         for pdu in pdus:
             status, event = self._read(bind, pdu, now)
-            answers.append((status, pdu.sequence_number, ""))
+            answers.append(build_responses(pdu.command_id, ((status, pdu.sequence_number, ""),)))
             if event is not None:
                 if self._ledger.knows(carrier.name, event.keys):
                     events.append(event)
@@ -71,14 +72,14 @@ class Receipts:
                     missed.append(event)
         if missed:
             events.extend(await self._look_up(carrier.name, missed))
-        data = build_responses(names.DELIVER_SM_RESP, answers)
+        data = b"".join(answers)
         if not events:
-            bind.answer(data)
+            link.write(data)
             return
 
         def then(error: StoreError | None) -> None:
             assert error is None, "a receipt is a must entry"
-            bind.answer(data)
+            link.write(data)
 
         await self._journal.commit(events, then, must=True)
 

@@ -6,8 +6,8 @@ Rules:
   after
   0x05, quirks S15).
 - ESME_RINVPASWD and ESME_RINVSYSID are said for wrong credentials only; an internal fault is never dressed as one.
-- This is the boundary where a fault of ours (an AssertionError in one session) ends one link, is logged with its trace,
-  counted, and nothing else.
+- This is the boundary where a fault of ours in one session ends one link, is logged with its trace, counted, and
+  nothing else.
 
 Walk: `engine` runs `serve` for each door; what is received goes to `esmes/accept` (submits) and `esmes/deliver`
 (answers to receipts); a session's end is told to `deliver`.
@@ -125,7 +125,7 @@ class Doors:
         why = "cancelled"
         try:
             why = await link.run(lambda received: self._receive(client, received))
-        except AssertionError:
+        except* Exception:
             self.faults += 1
             why = "a fault of ours"
             log.exception("session.fault", session=client.name)
