@@ -127,6 +127,7 @@ class SimEsme:
         self._allowance = 0.0
         self._links: list[EsmeLink] = []
         self._statuses: Counter[int] = Counter()
+        self._ending = False
         self._stopping = False
         self._more = trio.Event()
         self._changed = trio.Event()
@@ -169,6 +170,12 @@ class SimEsme:
         for link in list(self._links):
             link.cut("dropped")
 
+    def finish(self) -> None:
+        """Begin nothing new; what was refused still goes again, responses and receipts are awaited."""
+        self._ending = True
+        self._go_on()
+        self._tell()
+
     def stop(self) -> None:
         """Unbind everywhere; `run` returns once the binds are gone."""
         self._stopping = True
@@ -179,7 +186,7 @@ class SimEsme:
                 link.watch(now)
             else:
                 link.cut("stopped")
-        self._changed.set()
+        self._tell()
 
     @property
     def bound(self) -> int:
@@ -187,10 +194,18 @@ class SimEsme:
         return sum(link.session.bound for link in self._links)
 
     @property
+    def links(self) -> int:
+        """TCP connections that stand now, bound or not."""
+        return len(self._links)
+
+    @property
     def submitted_all(self) -> bool:
         """Whether the workload has been submitted and answered, or given up."""
-        done = bool(self.workload.messages) and self._next >= self.workload.messages
-        return done and not self._again and not self._retrying and not self._outstanding
+        return self._nothing_new and not self._again and not self._retrying and not self._outstanding
+
+    @property
+    def _nothing_new(self) -> bool:
+        return self._ending or (bool(self.workload.messages) and self._next >= self.workload.messages)
 
     @property
     def untold(self) -> int:
@@ -205,8 +220,12 @@ class SimEsme:
     async def wait_for(self, ready: Callable[[SimEsme], bool]) -> None:
         """Return once `ready(self)`, which is asked after every batch."""
         while not ready(self):
-            self._changed = trio.Event()
             await self._changed.wait()
+
+    def _tell(self) -> None:
+        """Wake everybody in `wait_for`."""
+        self._changed.set()
+        self._changed = trio.Event()
 
     def promises(self) -> Iterator[Promise]:
         """The book, message by message."""
@@ -285,7 +304,7 @@ class SimEsme:
             self._links.remove(link)
             self.counts["links_lost"] += not self._stopping
             self._doubt(session.lost(link.reason))  # type: ignore[arg-type]  # what _top_up gave
-            self._changed.set()
+            self._tell()
 
     async def _pace(self) -> None:
         """At an asked rate: every few milliseconds, submit what has become due (at most one second's worth at once)."""
@@ -303,7 +322,7 @@ class SimEsme:
             self._top_up(self._links, now)
 
     def _exhausted(self) -> bool:
-        return not self._again and bool(self.workload.messages) and self._next >= self.workload.messages
+        return not self._again and self._nothing_new
 
     # A batch from one link
 
@@ -332,7 +351,7 @@ class SimEsme:
         if requests:
             self._requests(link, requests, now)
         self._top_up((link,), now)
-        self._changed.set()
+        self._tell()
 
     def _responses(self, responses: list[Response], now: float) -> None:
         latency, book = self.response_latency, self._book
@@ -442,7 +461,9 @@ class SimEsme:
         """Up to `count` message numbers to submit now: those to go again first."""
         again = [self._again.popleft() for _ in range(min(count, len(self._again)))]
         count -= len(again)
-        if self.workload.messages:
+        if self._ending:
+            count = 0
+        elif self.workload.messages:
             count = min(count, self.workload.messages - self._next)
         if count <= 0:
             return again
