@@ -46,7 +46,7 @@ class StoreLimits:
     busy_timeout_s: float = 2.0  # a person with a database shell may hold the write lock so long
     rows_per_statement: int = 2000  # 2-3 ms with the GIL in hand to build one; see tests/store/test_pauses.py
     wal_octets_max: int = 64 << 20  # beyond, a commit folds the log into the file itself; `trim` does it before
-    trim_rows: int = 64  # deleted with the journal's lock in hand: 1-2 ms for rows of 100 kB
+    trim_rows: int = 64  # deleted with the journal's lock in hand: half a millisecond
     vacuum_from_pages: int = 65536  # free pages worth giving back at a start: 256 MiB, more than five busy seconds fill
     vacuum_pages_max: int = 1 << 20  # at one start: 4 GiB
     history_cache_octets: int = 64 << 20

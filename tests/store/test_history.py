@@ -67,6 +67,17 @@ def test_the_text_is_nowhere_once_a_part_is_at_rest(store: SqliteStore, tmp_path
     assert b"the text" not in found
 
 
+def test_the_text_of_an_open_part_is_wiped_when_it_comes_to_rest(store: SqliteStore, tmp_path: Path) -> None:
+    """What `open` held is overwritten, not only unlinked: whoever reads the file later finds no text."""
+    still_open = [part(number, ended=False) for number in range(200)]
+    store.checkpoint(checkpoint(1, still_open=still_open))
+    store.checkpoint(checkpoint(1, ended=[part(number) for number in range(200)]))
+    store.close()
+    found = (tmp_path / "history.db").read_bytes()
+    assert still_open[7].part_id.encode() in found
+    assert b"the text of it" not in found
+
+
 def test_odd_text_comes_back_as_it_was(store: SqliteStore) -> None:
     """Whatever a carrier or a customer wrote, but for U+0000, which no C-octet string can hold."""
     odd = part(1)
