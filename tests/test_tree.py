@@ -83,7 +83,8 @@ BANNED: dict[str, str] = {  # dotted name (or prefix, when it ends in a dot) -> 
 }
 ALLOWED = {"random.Random"}  # the type of an argument; made without a seed it is banned below
 
-BOUNDARIES = {"smsroute/esmes/listener.py", "smsroute/carriers/bind.py"}
+BOUNDARIES = {"smsroute/esmes/listener.py", "smsroute/carriers/bind.py", "smsroute/ops/look.py"}
+OUTSIDE = {"smsroute/ports.py", "smsroute/cli/ask.py"}  # ask.py: for verbs that must start before trio is imported
 MANUAL_PAGES = {"smsroute/engine.py", "smsroute/esmes/accept.py", "smsroute/carriers/dispatch.py"}
 TOP = {
     "pyproject.toml",
@@ -199,7 +200,7 @@ def import_law(source: Source) -> Iterator[str]:
 
 def banned_calls(source: Source) -> Iterator[str]:
     """Time, chance, the network, threads: only through ports.py. A database: only in store/."""
-    if source.path == "smsroute/ports.py":
+    if source.path in OUTSIDE:
         return
     uses = [(line, name) for line, name, _ in _names(source)]
     uses += [(line, name) for line, name in _imports(source) if "." in name]
@@ -249,7 +250,7 @@ def opening(source: Source) -> Iterator[str]:
 
 
 def boundaries(source: Source) -> Iterator[str]:
-    """A fault of ours is caught at two boundaries and nowhere else; to tidy up and raise on is not to catch."""
+    """A fault of ours is caught at three boundaries and nowhere else; to tidy up and raise on is not to catch."""
     if source.path in BOUNDARIES:
         return
     for node in ast.walk(source.tree):
