@@ -28,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="sender", default="", metavar="SENDER", help="its source_addr")
     parser.add_argument("--esme", default="", metavar="NAME", help="who sends it (default: nobody in particular)")
     parser.add_argument(
-        "--class", dest="message_class", default="", metavar="CLASS", help="otp, alert, info, marketing"
+        "--class", dest="kind", default="", metavar="CLASS", help="otp, alert, info, marketing"
     )
     parser.add_argument("--offline", action="store_true", help="ask no engine: by the config alone")
 
@@ -94,9 +94,7 @@ def _show_way(document: Document) -> None:
         print(f"  {document['reason']}")
     else:
         waiting = document["waiting"]
-        print(
-            f"  {paint('NO CARRIER', 'red')} can take it now; it would queue at {waiting['carrier']}, {waiting['reason']}"
-        )
+        print(f"  {paint('NO CARRIER', 'red')} can take it now; at {waiting['carrier']} it {waiting['reason']}")
     width = max((len(one["carrier"]) for one in (*document["choices"], *document["refused"])), default=0)
     for choice in document["choices"]:
         name = f"{choice['carrier']:<{width}}"

@@ -38,9 +38,10 @@ def show(document: Document, coloured: bool, console: Console | None = None) -> 
     out.print(_headline(document))
     for line in _reasons(document, now):
         out.print(line)
-    out.print(_carriers(document["carriers"], now))
-    out.print(_binds(document["carriers"], now))
-    out.print(_esmes(document["esmes"]))
+    for table in (_carriers(document["carriers"], now), _binds(document["carriers"], now), _esmes(document["esmes"])):
+        out.print()
+        out.print(table)
+    out.print()
     out.print(_messages(document))
     out.print(_store(document))
 
@@ -86,7 +87,7 @@ def _carriers(carriers: list[Document], now: float) -> Table:
             f"{one['quality']:.2f}",
             one["reason"],
         )
-        for network in one["networks"]:
+        for network in one["networks"] if one["state"] == "alive" else ():  # else the carrier's own row says it all
             where = f"  to {network['network'] or 'anywhere'}"
             blank = [""] * 9
             quality = f"{network['quality']:.2f}"

@@ -31,6 +31,8 @@ from smsroute.store.journal import Journal
 
 SCHEMA: Final = "smsroute.health/1"
 
+NEVER: Final[Mapping[str, float]] = {}
+
 Document = dict[str, Any]
 
 # -- what is looked at: of `engine`, `carriers` and `esmes`, what ops may know -----------------------------------------
@@ -125,8 +127,9 @@ class Engine(Protocol):
 # -- the document ------------------------------------------------------------------------------------------------------
 
 
-def snapshot(engine: Engine, look_faults: int = 0) -> Document:
-    """The document of this moment. `look_faults`: those of the doors that show it."""
+def snapshot(engine: Engine, look_faults: int = 0, drained_at: Mapping[str, float] = NEVER) -> Document:
+    """The document of this moment. `look_faults`: those of the doors that show it. `drained_at`: when a person took a
+    carrier or bind out, in Unix seconds."""
     wall = engine.ports.clock.wall()
     config = engine.config
     document: Document = {
@@ -139,7 +142,7 @@ def snapshot(engine: Engine, look_faults: int = 0) -> Document:
         "uptime_s": round(wall - engine.started_at, 3),
         "draining": engine.draining,
         "config": {"directory": str(config.directory), "digest": config.digest, "warnings": len(config.warnings)},
-        "carriers": carriers(engine),
+        "carriers": carriers(engine, drained_at),
         "routes": [],
         "esmes": esmes(engine, wall),
         "messages": messages(engine.ledger),
@@ -155,7 +158,7 @@ def snapshot(engine: Engine, look_faults: int = 0) -> Document:
     return document
 
 
-def carriers(engine: Engine) -> list[Document]:
+def carriers(engine: Engine, drained_at: Mapping[str, float] = NEVER) -> list[Document]:
     """Every carrier with its binds, in the order of the config."""
     clock = engine.ports.clock
     now, wall = clock.monotonic(), clock.wall()
@@ -163,9 +166,13 @@ def carriers(engine: Engine) -> list[Document]:
     limits = engine.config.limits
     window_s = limits.success_buckets * limits.success_bucket_s
     watched_s = max(1.0, min(window_s, wall - engine.started_at))
-    return [
+    rows = [
         _carrier(station, orphans[name], now, wall, watched_s) for name, station in engine.dispatch.stations.items()
     ]
+    for row in (*rows, *(bind for one in rows for bind in one["binds"])):
+        if row["drained"] and row["name"] in drained_at:
+            row["since"] = iso(drained_at[row["name"]])
+    return rows
 
 
 def _carrier(station: Station, orphans: int, now: float, wall: float, watched_s: float) -> Document:

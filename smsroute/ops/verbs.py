@@ -64,6 +64,7 @@ class Verbs:
     def __init__(self, engine: Engine) -> None:
         self.desks: list[Desk] = []  # the doors of ops: their faults are shown too
         self._engine = engine
+        self._drained_at: dict[str, float] = {}
 
     def table(self) -> dict[str, Answer]:
         """Verb -> what answers it."""
@@ -78,7 +79,7 @@ class Verbs:
 
     def look(self) -> Document:
         """The document of `health`."""
-        return snapshot.snapshot(self._engine, sum(desk.faults for desk in self.desks))
+        return snapshot.snapshot(self._engine, sum(desk.faults for desk in self.desks), self._drained_at)
 
     async def _health(self, request: Mapping[str, Any], peer: str) -> Document:
         return self.look()
@@ -148,6 +149,7 @@ class Verbs:
         if tap is None:
             raise Refusal(f"{kind!r} cannot be drained, expected one of {', '.join(KINDS)}")
         was, waits = tap(name, why)
+        self._drained_at[name] = self._engine.ports.clock.wall()
         log.warning(f"{kind}.{'drained' if why else 'resumed'}", name=name, by=peer, reason=why or was)
         return {"kind": kind, "name": name, "was": was or None, "drained": why or None, "waits": waits}
 
