@@ -194,10 +194,15 @@ class SqliteStore(SqliteReader):
 
     def trim(self, through: int) -> None:
         assert through <= self._through, f"trim up to row {through}, checkpoint covers {self._through}"
-        while self._cut(through):
-            pass
-        self._fold(self._sweeper)  # the bulk of it, while appends go on
-        self._fold(self._journal)  # and what they added meanwhile: then the next one starts the log from its beginning
+        try:
+            while self._cut(through):
+                pass
+            self._fold(self._sweeper)  # the bulk of it, while appends go on
+            self._fold(self._journal)  # and what they added meanwhile: the next one starts the log from its beginning
+        except StoreError as error:
+            if error.kind == "failed":
+                self._journal.distrust()  # the log they share may have lost pages that the next append would lie behind
+            raise
 
     def _cut(self, through: int) -> bool:
         """Delete a few rows; whether there may be more. Appends wait meanwhile: they never meet a locked database."""

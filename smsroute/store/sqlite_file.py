@@ -118,6 +118,11 @@ class File:
         with self.lock:
             self._release()
 
+    def distrust(self) -> None:
+        """The same file failed in other hands: mend it before its next use."""
+        with self.lock:
+            self._drop()
+
     def close(self) -> None:
         """For good."""
         with self.lock:

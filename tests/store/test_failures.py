@@ -284,6 +284,21 @@ class TestDoubt:
         with store._journal.use("look") as db:
             assert db.execute("SELECT min(seq) FROM journal").fetchone() == (151,)
 
+    def test_a_sync_that_failed_in_a_trim_is_mended_before_the_next_append(
+        self, store: SqliteStore, tmp_path: Path
+    ) -> None:
+        """Rows and deletions share one log: an append must not lie behind pages that a trim may have lost."""
+        store.append(1, record(1))
+        store.checkpoint(checkpoint(1))
+        spoil(store._sweeper, "PRAGMA wal_checkpoint", done=False)
+        with pytest.raises(StoreError):
+            store.trim(1)
+        before = (tmp_path / "store" / "journal.db-wal").stat().st_size
+        store.append(2, record(2))
+        assert 0 < (tmp_path / "store" / "journal.db-wal").stat().st_size < before
+        store.trim(1)
+        assert list(store.recover().records) == [(2, record(2))]
+
     def test_a_sick_file_is_mended_before_it_is_written_to(self, store: SqliteStore, tmp_path: Path) -> None:
         """After a failed fsync nothing is put behind pages that may never have reached the disk: the log is folded
         into the file and begun anew."""
