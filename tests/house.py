@@ -129,6 +129,7 @@ async def house(
     *,
     carriers: Mapping[str, Temperament] | None = None,
     carrier: str = "window: 20, rate: 500/s",
+    bind: str = "mode: transceiver",
     routes: str = "",
     esmes: str = ESME,
     limits: str = LIMITS,
@@ -144,7 +145,8 @@ async def house(
     )
     hosts = {name: f"10.0.2.{number}" for number, name in enumerate(names_, 1)}
     rows = "\n".join(
-        f'  {name}: {{system_id: smsroute, password: {{plain: pw}}, binds: [{{address: "{host}:3001"}}], {carrier}}}'
+        f"  {name}: {{system_id: smsroute, password: {{plain: pw}}, {carrier}, "
+        f'binds: [{{address: "{host}:3001", {bind}}}]}}'
         for name, host in hosts.items()
     )
     text = (

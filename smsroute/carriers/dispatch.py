@@ -140,7 +140,7 @@ class Dispatch:
         self._plans: dict[tuple[str, str, int], tuple[float, Plan]] = {}
         self._wakes = {name: trio.Event() for name in config.carriers}
         self._quiet = trio.Event()
-        self._sweep = Sweep(config, ledger, journal, ports, self._tick)
+        self._sweep = Sweep(config, ledger, journal, ports, released=self._tick, elsewhere=self.other_carrier)
         self._answers = Answers(self)
         self._receipts: Receipts | None = None
 

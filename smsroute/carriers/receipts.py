@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 import structlog
@@ -60,11 +62,11 @@ class Receipts:
         carrier, link = bind.carrier, bind.link
         assert link is not None, "what was read came over a link"
         events: list[AnyEvent] = []
-        answers: list[bytes] = []
+        answers: list[tuple[int, tuple[int, int, str]]] = []
         missed: list[Receipted] = []
         for pdu in pdus:
             status, event = self._read(bind, pdu, now)
-            answers.append(build_responses(pdu.command_id, ((status, pdu.sequence_number, ""),)))
+            answers.append((pdu.command_id, (status, pdu.sequence_number, "")))
             if event is not None:
                 if self._ledger.knows(carrier.name, event.keys):
                     events.append(event)
@@ -72,7 +74,8 @@ class Receipts:
                     missed.append(event)
         if missed:
             events.extend(await self._look_up(carrier.name, missed))
-        data = b"".join(answers)
+        runs = groupby(answers, key=itemgetter(0))
+        data = b"".join(build_responses(command_id, map(itemgetter(1), run)) for command_id, run in runs)
         if not events:
             link.write(data)
             return

@@ -4,8 +4,8 @@ Rules:
 - Wakes once a `sweep_interval_s`, or earlier for a retry; each round looks at a bounded number of parts.
 - Over-age is told, never silent: a part still due ends EXPIRED; one a carrier took and nobody ever told about ends
   UNKNOWN, `receipt_grace_s` after its validity.
-- In doubt is held unless the route says otherwise for its class: `resend` puts it back in the queue once, which may
-  make a duplicate and is marked so (law 6); `fail` ends it UNKNOWN.
+- In doubt is held unless the route says otherwise for its class: `resend` puts it back in the queue, once and elsewhere
+  if it can, which may make a duplicate and is marked so (law 6); `fail` ends it UNKNOWN.
 
 Walk: one task of `engine`; events go to `store/journal`.
 """
@@ -25,16 +25,27 @@ HOLD: Final = InDoubt("hold")
 
 
 class Sweep:
-    """See the module. `released` is called after retries came due."""
+    """See the module.
+
+    `released` is called after retries came due; `elsewhere` names another carrier for a part than those it is given.
+    """
 
     def __init__(
-        self, config: Config, ledger: Ledger, journal: Journal, ports: Ports, released: Callable[[], None]
+        self,
+        config: Config,
+        ledger: Ledger,
+        journal: Journal,
+        ports: Ports,
+        *,
+        released: Callable[[], None],
+        elsewhere: Callable[[Part, set[str]], str | None],
     ) -> None:
         self._limits = config.limits
         self._ledger = ledger
         self._journal = journal
         self._ports = ports
         self._released = released
+        self._elsewhere = elsewhere
         self._policies = {route.name: route.in_doubt for route in config.routes}
 
     async def run(self) -> None:
@@ -77,8 +88,9 @@ class Sweep:
             waited = f"in doubt for {now - attempt.doubted_at:.0f} s, route {attempt.route} says {policy.kind}"
             if policy.kind == "fail":
                 events.append(Finished(now, [part.part_id], Cause.GIVEN_UP, "", waited))
-            elif now < part.expires_at:
-                events.append(Requeued(now, [part.part_id], "", waited))
+            elif now < part.expires_at and not any(earlier.resent for earlier in part.attempts):
+                other = self._elsewhere(part, {earlier.carrier for earlier in part.attempts})
+                events.append(Requeued(now, [part.part_id], other or "", waited))
             if len(events) >= self._limits.sweep_parts_max:
                 break
         return events
