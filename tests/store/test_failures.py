@@ -284,18 +284,16 @@ class TestDoubt:
         with store._journal.use("look") as db:
             assert db.execute("SELECT min(seq) FROM journal").fetchone() == (151,)
 
-    def test_a_sync_that_failed_in_a_trim_is_mended_before_the_next_append(
-        self, store: SqliteStore, tmp_path: Path
-    ) -> None:
+    def test_a_sync_that_failed_in_a_trim_is_mended_before_the_next_append(self, store: SqliteStore) -> None:
         """Rows and deletions share one log: an append must not lie behind pages that a trim may have lost."""
         store.append(1, record(1))
         store.checkpoint(checkpoint(1))
         spoil(store._sweeper, "PRAGMA wal_checkpoint", done=False)
         with pytest.raises(StoreError):
             store.trim(1)
-        before = (tmp_path / "store" / "journal.db-wal").stat().st_size
+        assert store._journal._sick
         store.append(2, record(2))
-        assert 0 < (tmp_path / "store" / "journal.db-wal").stat().st_size < before
+        assert not store._journal._sick
         store.trim(1)
         assert list(store.recover().records) == [(2, record(2))]
 
