@@ -8,7 +8,7 @@ Rules:
 - The columns of a row are the fields of message.Part and Attempt, by name (tests/store/test_history.py compares them).
 - No text of a message is stored here but inside `open`.
 
-Walk: `store/sqlite` calls `write` inside its transaction, `Shelf`'s methods from its Reader.
+Walk: `store/sqlite` calls `write` and `prune` inside its transactions, the rest for whoever reads.
 """
 
 from __future__ import annotations
