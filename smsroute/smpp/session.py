@@ -255,8 +255,6 @@ class Session:
         self.close(reason)
         tokens = [flight.token for flight in self.in_flight.values()]
         self.in_flight.clear()
-        self._tombstones.clear()
-        self._own.clear()
         return tokens
 
     # --- receiving ---

@@ -233,6 +233,17 @@ def test_the_first_of_two_equal_tags_wins_and_both_stay() -> None:
     ) == (b"a", [(0x1400, b"a"), (0x1400, b"b")], None)
 
 
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_a_tlv_cut_short_is_no_tlv(cut: int) -> None:
+    """Its length must fit what is left to the octet; what came before it is still found."""
+    tail = (codec.build_tlv(0x1400, b"a") + codec.build_tlv(0x1401, b"abc"))[:-cut]
+    assert (codec.tlv(tail, 0x1400), codec.tlv(tail, 0x1401)) == (b"a", None)
+    for read in (codec.tlvs, lambda tail: codec.parse_sm(codec.build_sm(destination_addr="1", tlv=tail))):
+        with pytest.raises(codec.PduError) as caught:
+            read(tail)
+        assert caught.value.command_status == names.ESME_RINVOPTPARSTREAM
+
+
 def test_answers_fit_the_fault() -> None:
     """A bad request gets its own response, an unknown one a nack, a bad response or alert_notification nothing."""
     assert codec.PduError("", 2, command_id=4, sequence_number=9).answer() == codec.pdu(0x80000004, 2, 9)

@@ -131,7 +131,9 @@ class TestBinding:
         esme.bind(names.BIND_TRANSCEIVER, 0.0, system_id="acme")
         assert esme.receive_data(codec.pdu(command_id, status, 1), 0.0) == [BindRefused(means)]
 
-    @pytest.mark.parametrize(("ours", "theirs", "both"), [(0x34, 0x33, 0x33), (0x50, 0x34, 0x34), (0x50, 0x50, 0x50)])
+    @pytest.mark.parametrize(
+        ("ours", "theirs", "both"), [(0x34, 0x33, 0x33), (0x34, 0x50, 0x34), (0x50, 0x34, 0x34), (0x50, 0x50, 0x50)]
+    )
     def test_the_lower_version_is_spoken(self, ours: int, theirs: int, both: int) -> None:
         """sc_interface_version lowers ours and never raises it."""
         esme = Session(Role.ESME, LIMITS, 0.0)
@@ -379,6 +381,7 @@ class TestFraming:
         data = codec.pdu(names.SUBMIT_SM, 0, 1, b"x" * (LIMITS.pdu_octets_max - 16))
         assert smsc.receive_data(data[:-1], 1.0) == []
         assert len(smsc._partial) == LIMITS.pdu_octets_max - 1
+        assert smsc._needed == LIMITS.pdu_octets_max  # until then nothing is parsed again
         (request,) = smsc.receive_data(data[-1:], 1.0)
         assert isinstance(request, Request) and len(request.pdu.body) == LIMITS.pdu_octets_max - 16
         assert len(smsc._partial) == 0
@@ -576,6 +579,13 @@ class TestUnbinding:
         esme.unbind(1.0)
         assert esme.next_deadline() == 6.0
         assert esme.tick(6.0) == [Closed("no unbind_resp in time")]
+
+    def test_no_enquire_link_while_unbinding(self) -> None:
+        """Nothing but answers follows an unbind."""
+        esme, _ = pair()
+        esme.unbind(28.0)
+        assert esme.tick(30.0) == []
+        assert esme.data_to_send() == b""
 
     def test_responses_still_count_while_unbinding(self) -> None:
         """What was in flight is answered before the unbind_resp."""
