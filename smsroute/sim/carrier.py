@@ -189,21 +189,17 @@ class SimCarrier:
         self._wheel = Wheel(ports.clock, self._flush_dirty)
         self._running = True
         self._work_out()
-        self.port = port
-        opened = False
+        listener = await ports.network.listen(host, port)
+        self.port = listener.port
+        task_status.started(self.port)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._wheel.run)
             while True:
-                if self._mode is not Mode.CLOSED or not opened:
-                    listener = await ports.network.listen(host, self.port)
-                    self.port = listener.port
-                    if not opened:
-                        task_status.started(self.port)
-                    opened = True
-                    await self._keep_open(listener)
+                await self._keep_open(listener)
                 while self._mode is Mode.CLOSED:
                     await self._changed.wait()
                     self._changed = trio.Event()
+                listener = await ports.network.listen(host, self.port)
 
     async def _keep_open(self, listener: Listener) -> None:
         with trio.CancelScope() as self._door:

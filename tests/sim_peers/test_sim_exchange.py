@@ -166,7 +166,7 @@ async def test_receipts_early(autojump_clock: MockClock) -> None:
 
 async def test_receipts_elsewhere(autojump_clock: MockClock) -> None:
     """Receipts may come on another bind of the account; those of a transmitter always do."""
-    settings = EsmeSettings(binds=("transmitter", "receiver", "transceiver"))
+    settings = EsmeSettings(binds=("transmitter", "receiver", "transceiver"), rate=100.0)
     async with stage(["receipts_elsewhere=0.5"], messages=100, settings=settings) as it:
         await it.settle()
         assert it.carrier.counts["receipts_elsewhere"] > 20
