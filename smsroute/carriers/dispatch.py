@@ -32,7 +32,7 @@ DIAGNOSTICS
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 import trio
@@ -61,11 +61,12 @@ Pin = tuple[str, str]
 class Flight:
     """Parts on their way to binds: reserved, then durable, then gone."""
 
-    __slots__ = ("_dispatch", "_now", "_pins", "_rows")
+    __slots__ = ("_dispatch", "_loads", "_now", "_pins", "_rows")
 
     def __init__(self, dispatch: Dispatch, now: float) -> None:
         self._dispatch = dispatch
         self._now = now
+        self._loads = {name: station.in_flight + station.queued for name, station in dispatch.stations.items()}
         self._rows: dict[tuple[Bind, str, str, str], list[str]] = {}
         self._pins: list[str] = []
 
@@ -81,7 +82,8 @@ class Flight:
         if pin is not None:
             carrier, reason = pin[0], f"with its other parts on {pin[1]}"
         else:
-            carrier, reason = dispatch.choose(rule, message_class, now)
+            carrier, reason = dispatch.choose(rule, message_class, now, self._loads)
+        self._loads[carrier] += 1
         if not dispatch.draining and not dispatch.ledger.queues.ahead(carrier, message_class):
             station = dispatch.stations[carrier]
             if not station.drained:
@@ -176,18 +178,16 @@ class Dispatch:
         self._plans[key] = (now + self.limits.plan_ttl_s, plan)
         return plan
 
-    def choose(self, rule: Rule, message_class: int, now: float) -> tuple[str, str]:
-        """(carrier, reason) for one part; where it waits, when nobody may take it now."""
+    def choose(self, rule: Rule, message_class: int, now: float, loads: Mapping[str, int]) -> tuple[str, str]:
+        """(carrier, reason) for one part; where it waits, when nobody may take it now. `loads`: parts at each
+        carrier."""
         plan = self.plan(rule, message_class, now)
         for probe in plan.probes:
             if self.stations[probe.carrier].dossier.claim_probe(rule.prefix, now):
                 self._stale()
                 return probe.carrier, probe.reason
-        ranked = decide.pick(plan, self._rng, self._loads()) or plan.waiting
+        ranked = decide.pick(plan, self._rng, loads) or plan.waiting
         return ranked.carrier, ranked.reason
-
-    def _loads(self) -> dict[str, int]:
-        return {name: station.in_flight for name, station in self.stations.items()}
 
     def _stale(self) -> None:
         """Health changed: the next part of each route gets a new plan, which remembers the one before."""
@@ -250,7 +250,7 @@ class Dispatch:
             for part in self.ledger.queues.due(name):
                 rule = self.table.match(part.destination_addr, part.source_addr, part.esme, part.message_class)
                 if rule is not None:
-                    carrier, _ = self.choose(rule, part.message_class, now)
+                    carrier, _ = self.choose(rule, part.message_class, now, {})
                     moved.setdefault((carrier, rule.route.name), []).append(part.part_id)
         if moved:
             await self.journal.commit(
