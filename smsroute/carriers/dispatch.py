@@ -273,6 +273,7 @@ class Dispatch:
             events = self._pick(station, flight, now)
             if events:
                 await self.journal.commit(events, flight.leave)
+                await self.journal.healthy()
                 continue
             # Nothing could go: until something changes, or until pace, pause or a fresh plan may allow it.
             with trio.move_on_at(station.next_chance(now)):

@@ -8,8 +8,8 @@ Rules:
   and is written when it heals. Any other entry is refused at once, so that its submit is answered with an error.
 - A fenced store ends the engine: another one owns the journal now.
 
-Walk: `esmes/accept`, `esmes/deliver`, `carriers/dispatch`, `carriers/bind` append; `engine` runs `run` and
-`run_checkpoints`, one task each; `store.base.Store` does the disk work through `ports.Blocking`.
+Walk: `esmes/accept`, `esmes/deliver`, `carriers/dispatch`, `carriers/bind` append; `engine` runs `run`,
+`run_checkpoints` and `run_pruning`, one task each; `store.base.Store` does the disk work through `ports.Blocking`.
 """
 
 from __future__ import annotations
@@ -102,6 +102,11 @@ class Journal:
         while self.failing is not None and self._pending > self._limits.journal_waiting_max:
             await self._healed.wait()
 
+    async def healthy(self) -> None:
+        """Return once the disk is not sick: who tries again at once would turn in a circle meanwhile."""
+        while self.failing is not None:
+            await self._healed.wait()
+
     def close(self) -> None:
         """Let `run` return once all that is queued is durable."""
         self._closing = True
@@ -192,6 +197,20 @@ class Journal:
         while True:
             await clock.sleep_until(clock.monotonic() + self._limits.checkpoint_interval_s)
             await self.checkpoint()
+
+    async def run_pruning(self) -> None:
+        """Every `prune_interval_s`: finished parts older than `history_retention_s` are forgotten, in small steps."""
+        clock, limits = self._ports.clock, self._limits
+        while True:
+            await clock.sleep_until(clock.monotonic() + limits.prune_interval_s)
+            ended_before = clock.wall() - limits.history_retention_s
+            try:
+                while await self._ports.blocking.run(self._store.prune, ended_before, limits.prune_rows_max):
+                    pass
+            except StoreError as error:
+                if error.kind == "fenced":
+                    raise
+                log.error("prune.failed", kind=error.kind, error=str(error))
 
     async def checkpoint(self) -> None:
         """One checkpoint. A disk that fails here is told and tried again at the next: nothing is lost by waiting."""
