@@ -50,10 +50,9 @@ class Paper:
     promised: bool = False  # the engine wrote ESME_ROK
     delivered_at: float = -1.0  # a receipt saying DELIVRD was answered by the engine
     tells: int = 0  # deliver_sm written to its ESME
-    teller: str = ""  # the link the last of them was written to
-    told_at: float = -1.0
-    acknowledged: bool = False  # its ESME answered ESME_ROK, read by the engine
-    acknowledged_in: int = -1  # the life of the engine that read it
+    told_at: float = -1.0  # the first of them
+    acknowledged_at: float = -1.0  # its ESME's ESME_ROK was read by the engine, for the first time in
+    acknowledged_in: int = -1  # this life of it
     told_word: str = ""
     ticked: bool = False  # Told is durable
 

@@ -45,6 +45,11 @@ class SimClock:
         """Jump, forwards or back: somebody set the clock, or time synchronisation did."""
         self._offset_s += seconds
 
+    def correct(self) -> None:
+        """Back to the world's time: the clock was set right."""
+        self.drift(0.0)
+        self._offset_s = 0.0
+
     def drift(self, gain: float) -> None:
         """From now on gain `gain` seconds per second (1e-4 is a bad quartz); negative loses."""
         self._offset_s = self.offset_s

@@ -373,10 +373,15 @@ class SimListener:
         """Shut it now; who still waits in the backlog is refused."""
         if not self.shut:
             self.shut = True
-            self._network.listeners.pop((self.host, self.port), None)
-            for link in self._waiting:
-                link.cut("refused")
+            self.vanish()
             self._knock.set()
+
+    def vanish(self) -> None:
+        """The host is off: nobody knocks any more, and whoever serves hears nothing of it."""
+        self._network.listeners.pop((self.host, self.port), None)
+        for link in self._waiting:
+            link.cut("refused")
+        self._waiting.clear()
 
 
 class SimHost:
@@ -466,7 +471,7 @@ class SimNetwork:
         """`host` loses its power: its doors are gone; its links are cut, or (`quietly`) its peers hear nothing until
         `power_on`, when they are told by RST."""
         for door in [door for door in self.listeners.values() if door.host == host]:
-            door.close()
+            door.vanish()
         for link in self.links_of(host):
             if quietly:
                 link.silence()

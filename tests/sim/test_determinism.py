@@ -54,6 +54,21 @@ def test_scheduler_put_back() -> None:
     assert before == (SCHEDULER._ALLOW_DETERMINISTIC_SCHEDULING, SCHEDULER._r.getstate())
 
 
+async def _circle() -> None:
+    async def turning() -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turning)
+
+
+def test_livelock_is_told() -> None:
+    """Tasks that run while time stands still end the run, with the name of who ran."""
+    with pytest.raises(determinism.Livelock, match="turning"):
+        determinism.run(1, _circle)
+
+
 def test_dice_by_name() -> None:
     """The same name throws the same, another name or seed throws otherwise."""
     dice = SimEntropy(7)

@@ -93,7 +93,7 @@ class World:
             one.address: (one.name, Terms(one.config.window, one.config.rate, one.config.response_timeout_s))
             for one in options.carriers
         }
-        self.auditor = Auditor(ENGINE, terms)
+        self.auditor = Auditor(ENGINE, terms, options.limits.esme_response_timeout_s)
         self.auditor.on_line = on_line
         self.network = SimNetwork(self.entropy, options.weather, self.auditor)
         self.carriers = {
@@ -177,7 +177,7 @@ class World:
         for esme in self.esmes.values():
             esme.acks = "yes"
         self.set_disk(self.options.disk_latency_s, None)
-        self.clock.drift(0.0)
+        self.clock.correct()
 
     async def _liveness(self) -> None:
         with trio.move_on_after(self.options.liveness_s):
