@@ -27,7 +27,7 @@ from typing import Any, Final
 import trio
 
 from smsroute.cli.common import add_json
-from smsroute.ports import system_ports
+from smsroute.ports import Clock, system_ports
 from smsroute.sim.carrier import SimCarrier
 from smsroute.sim.esme import BIND_COMMANDS, EsmeSettings, SimEsme
 from smsroute.sim.temperament import Mode, Temperament
@@ -165,6 +165,8 @@ async def _run_carriers(
     carriers: dict[str, SimCarrier], doors: list[tuple[str, str, int]], sick: Mode, every_s: float, show: Show
 ) -> int:
     ports = system_ports()
+    rates = Rates(ports.clock)
+    tell = partial(_tell_carriers, carriers, show, rates)
     code = 0
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_until_signal, nursery.cancel_scope)
@@ -179,10 +181,10 @@ async def _run_carriers(
             facts = {"carrier": carrier.name, "host": host, "port": bound}
             show.say("ready", facts, f"{carrier.name} listens on {host}:{bound}")
         nursery.start_soon(_moods, carriers, sick)
-        nursery.start_soon(_stats, partial(_tell_carriers, carriers, show, Rates()), every_s)
-        nursery.start_soon(_control, carriers, show, nursery.cancel_scope)
+        nursery.start_soon(_stats, tell, every_s)
+        nursery.start_soon(_control, carriers, show, tell, nursery.cancel_scope)
     if code == 0:
-        _tell_carriers(carriers, show, Rates(), event="done")
+        tell(event="done")
     return code
 
 
@@ -195,21 +197,22 @@ def _why(error: OSError) -> str:
 class Rates:
     """How much each counter grew a second since last asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._before: dict[str, tuple[float, int]] = {}
 
-    def of(self, name: str, now: float, count: int) -> float:
+    def of(self, name: str, count: int) -> float:
         """Per second; 0.0 the first time."""
+        now = self._clock.monotonic()
         at, before = self._before.get(name, (now, count))
         self._before[name] = (now, count)
         return (count - before) / (now - at) if now > at else 0.0
 
 
 def _tell_carriers(carriers: dict[str, SimCarrier], show: Show, rates: Rates, event: str = "stats") -> None:
-    now = trio.current_time() if event == "stats" else 0.0
     for carrier in carriers.values():
         facts = carrier.stats()
-        facts["submits_s"] = round(rates.of(carrier.name, now, facts["submits"]), 1)
+        facts["submits_s"] = round(rates.of(carrier.name, facts["submits"]), 1)
         refused = sum(facts["statuses"].values())
         text = (
             f"{carrier.name}: {facts['mode']}, {facts['binds']} binds, {facts['submits_s']:.0f}/s, "
@@ -227,7 +230,9 @@ async def _moods(carriers: dict[str, SimCarrier], sick: Mode) -> None:
                 carrier.mode = sick if number == signal.SIGUSR1 else Mode.KIND
 
 
-async def _control(carriers: dict[str, SimCarrier], show: Show, stop: trio.CancelScope) -> None:
+async def _control(
+    carriers: dict[str, SimCarrier], show: Show, tell: Callable[[], None], stop: trio.CancelScope
+) -> None:
     """Obey lines on standard input until it ends; the carriers stay when it does."""
     waiting = b""
     while True:
@@ -244,10 +249,10 @@ async def _control(carriers: dict[str, SimCarrier], show: Show, stop: trio.Cance
             if words.strip() == "quit":
                 stop.cancel()
             elif words.strip():
-                _obey(carriers, show, words)
+                _obey(carriers, show, tell, words)
 
 
-def _obey(carriers: dict[str, SimCarrier], show: Show, line: str) -> None:
+def _obey(carriers: dict[str, SimCarrier], show: Show, tell: Callable[[], None], line: str) -> None:
     try:
         words = shlex.split(line)
         chosen = list(carriers.values())
@@ -259,7 +264,7 @@ def _obey(carriers: dict[str, SimCarrier], show: Show, line: str) -> None:
         show.say("reply", {"ok": False, "error": str(error)}, f"no: {error}")
         return
     if words[0] == "stats":
-        _tell_carriers({carrier.name: carrier for carrier in chosen}, show, Rates())
+        tell()
     show.say("reply", {"ok": True, "line": line.strip()}, f"ok: {line.strip()}")
 
 
