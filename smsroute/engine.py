@@ -98,6 +98,7 @@ class Engine:
                 await self._doubt_what_was_in_flight()
                 async with trio.open_nursery() as tasks:
                     tasks.start_soon(self.journal.run_checkpoints)
+                    tasks.start_soon(self.journal.run_pruning)
                     tasks.start_soon(self.deliver.run)
                     tasks.start_soon(self.dispatch.run)
                     for bind in self.binds:

@@ -23,7 +23,7 @@ from smsroute.message import AnyEvent, Blame, Doubted, Part, Responded
 from smsroute.ports import Ports
 from smsroute.routing.outcome import Verdict, verdict
 from smsroute.smpp import names, receipt
-from smsroute.smpp.codec import response_message_id
+from smsroute.smpp.codec import response_message_id, response_tlvs, tlv
 from smsroute.smpp.session import Response
 from smsroute.store.journal import Journal
 
@@ -67,6 +67,8 @@ class Answers:
                 events.append(
                     Responded(part.part_id, attempt, wall, OK, 0, message_id, key if key != message_id else "")
                 )
+                if len(response.body) > len(message_id) + 1:
+                    self._congestion_state(station, response, monotonic)
                 times = taken.get(network)
                 if times is None:
                     taken[network] = times = []
@@ -80,6 +82,12 @@ class Answers:
             station.answered(network, Blame.OK, monotonic - min(times), monotonic, len(times), max(times))
         self._board.wake({bind.carrier.name})  # room in the window is there before the answer is durable
         await self._board.journal.commit(events, must=True)
+
+    def _congestion_state(self, station: Station, response: Response, monotonic: float) -> None:
+        """What a v5 carrier says of its own load (TLV congestion_state, SMPP 5.0 section 4.8.4.18)."""
+        level = tlv(response_tlvs(response.body), names.CONGESTION_STATE)
+        if level is not None and len(level) == 1:
+            station.dossier.congestion.congestion_state(level[0], monotonic, response.sent_at)
 
     def _refused(self, part: Part, attempt: int, code: int, said: Verdict, wall: float) -> Responded:
         carrier = part.attempts[attempt].carrier

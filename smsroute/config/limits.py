@@ -62,7 +62,6 @@ class Limits:
     sessions_max:               int   = count(1000, 1, 100_000, "ESME links, bound or not")
     links_per_peer_max:         int   = count(200, 1, 100_000, "from one address, before and after bind")
     bind_timeout_s:             float = seconds(5, 0.1, 600, "TCP open to bind; cloudhopper: 5 s")
-    bind_refusals_max:          int   = count(3, 1, 1000, "wrong passwords on one link, then it is cut")
     esme_enquire_link_s:        float = seconds(60, 0, 3600, "silence before we ask; 0: never")
     esme_response_timeout_s:    float = seconds(30, 0.1, 600, "deliver_sm unanswered: goes again elsewhere")
     enquire_link_missed_max:    int   = count(2, 1, 100, "unanswered in a row: the peer is dead")
@@ -85,7 +84,6 @@ class Limits:
     # -- time a message has --------------------------------------------------------------------------------------------
     validity_default_s:         float = seconds(DAY, 1, 30 * DAY, "no validity_period given")
     validity_max_s:             float = seconds(7 * DAY, 1, 90 * DAY, "longer wishes are cut to a week")
-    schedule_max_s:             float = seconds(7 * DAY, 1, 90 * DAY, "how far ahead schedule_delivery_time may lie")
     receipt_grace_s:            float = seconds(3600, 0, 7 * DAY, "past validity before we say UNKNOWN ourselves")
     retry_schedule_s: tuple[float, ...]   = seconds_list((1, 5, 30, 120, 600), 0.01, DAY, "waits between tries")
     attempts_max:               int   = count(10, 1, 1000, "Kannel and Jasmin stop at 20 tries and fewer")
@@ -108,7 +106,6 @@ class Limits:
     journal_waiting_max:        int   = count(200_000, 1, 10_000_000, "waiting for the disk; beyond, readers pause")
     store_retry_s:              float = seconds(0.5, 0.01, 60, "the disk refused: try again")
     checkpoint_interval_s:      float = seconds(5, 0.01, 3600, "what recovery replays at most, in time")
-    checkpoint_rows_max:        int   = count(5000, 1, 1_000_000, "one statement: the GIL changes hands between them")
     history_retention_s:        float = seconds(30 * DAY, 60, 3650 * DAY, "what `trace` can still tell")
     prune_interval_s:           float = seconds(300, 1, DAY, "between looks for old history")
     prune_rows_max:             int   = count(5000, 1, 1_000_000, "one statement, as above")
@@ -181,7 +178,6 @@ class Limits:
     http_request_octets_max:    int   = octets(16_384, 256, 1 << 24, "request line and headers")
     http_links_max:             int   = count(32, 1, 1000, "scrapers and browsers at once")
     look_timeout_s:             float = seconds(5, 0.1, 600, "control and http: a request takes no longer")
-    state_changes_max:          int   = count(1000, 1, 100_000, "how many of the last changes `health` can tell")
 # fmt: on
 
 # These hold before the first file is read, so no file can change them.
