@@ -22,6 +22,7 @@ from operator import itemgetter
 from typing import Final
 
 import structlog
+from msgspec import structs
 
 from smsroute.carriers.bind import Bind
 from smsroute.ledger import Ledger
@@ -68,8 +69,9 @@ class Receipts:
             status, event = self._read(bind, pdu, now)
             answers.append((pdu.command_id, (status, pdu.sequence_number, "")))
             if event is not None:
-                if self._ledger.knows(carrier.name, event.keys):
-                    events.append(event)
+                part_id = self._ledger.whose(event)
+                if part_id:
+                    events.append(structs.replace(event, part_id=part_id))
                 else:
                     missed.append(event)
         if missed:
@@ -117,11 +119,5 @@ class Receipts:
         events: list[Receipted] = []
         for event in missed:
             part_id = next((found[key] for key in event.keys if key in found), "")
-            events.append(_with_part(event, part_id) if part_id else event)
+            events.append(structs.replace(event, part_id=part_id) if part_id else event)
         return events
-
-
-def _with_part(event: Receipted, part_id: str) -> Receipted:
-    return Receipted(
-        event.carrier, event.at, event.keys, event.state, event.err, event.word, event.destination_addr, part_id
-    )
