@@ -34,19 +34,10 @@ def judge(document: Document, config: Config) -> None:
         reasons.append({"severity": severity, "what": what, "name": name, "reason": why, "since": since})
 
     _store(document, config, say)
-    for route in document["routes"]:
-        if not route["usable"]:
-            say("critical", "route", route["name"], f"no carrier of it can be used: {route['why']}", None)
-    for carrier in document["carriers"]:
-        _carrier(carrier, document, config, say)
-    for esme in document["esmes"]:
-        oldest_s = esme["oldest_outbox_s"]
-        if oldest_s is not None and oldest_s > config.limits.outbox_warning_s:
-            bound = f"{esme['sessions']} sessions bound" if esme["sessions"] else "it is not bound"
-            waits = f"{esme['outbox']} receipts wait, the oldest for {age(oldest_s)}; {bound}"
-            say("warning", "esme", esme["name"], waits)
     if document["draining"]:
         say("warning", "engine", document["node"], "it drains and stops")
+    else:
+        _traffic(document, config, say)
     reasons.sort(key=lambda one: SEVERITIES.index(one["severity"]))
     document["reasons"] = reasons
     document["status"] = reasons[0]["severity"] if reasons else "ok"
@@ -66,7 +57,21 @@ def _store(document: Document, config: Config, say: Any) -> None:
         say("warning", "memory", document["node"], f"{held} of {limits.open_messages_max} messages in memory")
 
 
-def _carrier(carrier: Document, document: Document, config: Config, say: Any) -> None:
+def _traffic(document: Document, config: Config, say: Any) -> None:
+    for route in document["routes"]:
+        if not route["usable"]:
+            say("critical", "route", route["name"], f"no carrier of it can be used: {route['why']}")
+    for carrier in document["carriers"]:
+        _carrier(carrier, config, say)
+    for esme in document["esmes"]:
+        oldest_s = esme["oldest_outbox_s"]
+        if oldest_s is not None and oldest_s > config.limits.outbox_warning_s:
+            bound = f"{esme['sessions']} sessions bound" if esme["sessions"] else "it is not bound"
+            waits = f"{esme['outbox']} receipts wait, the oldest for {age(oldest_s)}; {bound}"
+            say("warning", "esme", esme["name"], waits)
+
+
+def _carrier(carrier: Document, config: Config, say: Any) -> None:
     name = carrier["name"]
     if carrier["state"] not in ("alive", "drained"):
         shadow = " (measured only: shadow)" if carrier["shadow"] and carrier["state"] != "down" else ""
@@ -79,7 +84,7 @@ def _carrier(carrier: Document, document: Document, config: Config, say: Any) ->
         if carrier["quality"] < config.limits.quality_floor:
             say("warning", "carrier", name, f"quality {carrier['quality']:.2f}: {carrier['reason']}")
     for bind in carrier["binds"]:
-        if bind["state"] != "bound" and not document["draining"]:
+        if bind["state"] != "bound":
             say("warning", "bind", bind["name"], f"{bind['state']}: {bind['reason']}", bind["since"])
 
 
