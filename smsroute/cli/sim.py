@@ -26,7 +26,7 @@ from typing import Any, Final
 
 import trio
 
-from smsroute.cli.common import add_json
+from smsroute.cli.common import add_config, add_json
 from smsroute.ports import Clock, system_ports
 from smsroute.sim.carrier import SimCarrier
 from smsroute.sim.esme import BIND_COMMANDS, EsmeSettings, SimEsme
@@ -46,6 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     esme = kinds.add_parser("esme", help="be a platform")
     _esme_arguments(esme)
     for one in (carrier, esme):
+        add_config(one)
         add_json(one)
         one.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="between stats lines; 0 = none")
 
