@@ -25,7 +25,8 @@ from smsroute.sim.esme import EsmeSettings, SimEsme
 from smsroute.sim.temperament import Temperament
 from smsroute.sim.workload import Workload
 from tests.crash.books import Reckoning, first, read_store
-from tests.crash.engine_process import EngineProcess, free_door
+from tests.crash.setting import write_config, write_doubt_policy
+from tests.served import POLL_S, Served, free_door
 
 KILLS = 20
 RATE_S = 800.0
@@ -50,7 +51,7 @@ IDS = {"orange": ("hex", "auto"), "sfr": ("hex-dec", "hex-dec")}
 class Scene:
     """Everybody, and the dice."""
 
-    engine: EngineProcess
+    engine: Served
     carriers: dict[str, SimCarrier]
     platform: SimEsme
     rng: random.Random
@@ -60,7 +61,7 @@ class Scene:
         document: dict[str, Any] = {}
         with trio.move_on_after(REST_S):
             while True:
-                document = await self.engine.health()
+                document = await trio.to_thread.run_sync(self.engine.health)
                 if self._at_rest(document):
                     return document
                 await trio.sleep(0.1)
@@ -74,7 +75,7 @@ class Scene:
 
     async def reckoning(self) -> Reckoning:
         """Stop the engine in order and lay the books side by side."""
-        await self.engine.stop()
+        await trio.to_thread.run_sync(self.engine.stop)
         stored = read_store(self.engine.folder / "store")
         return Reckoning(list(self.platform.promises()), self.carriers, stored)
 
@@ -94,13 +95,20 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
     platform = SimEsme(Workload(service_types=("", "OTP"), prefixes=("336",)), settings)
     async with trio.open_nursery() as nursery:
         doors = {name: await nursery.start(carrier.run, ports) for name, carrier in carriers.items()}
-        engine = EngineProcess(folder, free_door(rng), {name: (port, IDS[name][1]) for name, port in doors.items()})
-        nursery.start_soon(platform.run, ports, "127.0.0.1", engine.door)
+        door = free_door(rng)
+        write_config(folder, door, {name: (port, IDS[name][1]) for name, port in doors.items()})
+        engine = Served(folder)
+        nursery.start_soon(platform.run, ports, "127.0.0.1", door)
         try:
             yield Scene(engine, carriers, platform, rng)
         finally:
             engine.discard()
             nursery.cancel_scope.cancel()
+
+
+async def _ready(engine: Served) -> None:
+    while not engine.ready:  # noqa: ASYNC110 - its log is all we know of another process
+        await trio.sleep(POLL_S)
 
 
 async def _kill_once(scene: Scene) -> str:
@@ -112,12 +120,12 @@ async def _kill_once(scene: Scene) -> str:
         await trio.sleep(wait_s)
         when = f"{wait_s:.3f} s after its start"
     else:
-        await engine.ready()
+        await _ready(engine)
         wait_s = rng.uniform(*SERVES_S)
         await trio.sleep(wait_s)
         when = f"{wait_s:.3f} s after it was ready"
     before = platform.report()
-    await engine.kill()
+    await trio.to_thread.run_sync(engine.kill)
     waiting = sum(carrier.receipts_waiting for carrier in scene.carriers.values())
     return f"{when}: {before['accepted']} accepted, {before['unanswered']} unanswered, {waiting} receipts under way"
 
@@ -131,7 +139,7 @@ async def test_twenty_kills_under_load_lose_nothing_and_double_nothing_unexplain
         for number in range(1, KILLS + 1):
             print(f"kill {number:2}: {await _kill_once(play)}")
         play.engine.start()
-        await play.engine.ready()
+        await _ready(play.engine)
         await trio.sleep(0.5)
         play.platform.paused = True
         await play.rest()
@@ -146,9 +154,9 @@ async def test_twenty_kills_under_load_lose_nothing_and_double_nothing_unexplain
         doubles = sum(len(promise.receipts) > 1 for promise in held.promises)
         assert doubles <= KILLS * WINDOW * BINDS, "more receipts came again than can have been in flight at the kills"
 
-        play.engine.set_doubt_policy("{fail_after: 500ms}")
+        write_doubt_policy(tmp_path, IDS, "{default: {fail_after: 500ms}}")
         play.engine.start()
-        await play.engine.ready()
+        await _ready(play.engine)
         with trio.fail_after(REST_S):
             await play.platform.wait_for(lambda platform: not platform.untold)
         document = await play.rest()
