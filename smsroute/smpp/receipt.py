@@ -24,6 +24,7 @@ import msgspec
 from smsroute.smpp.codec import Pdu, SubmitSm, build_tlv, parse_data_sm, parse_sm, tlv
 from smsroute.smpp.names import (
     DATA_SM,
+    DELIVER_SM,
     ESM_INTERMEDIATE,
     ESM_RECEIPT,
     ESM_TYPE_MASK,
@@ -128,10 +129,12 @@ def is_receipt(esm_class: int) -> bool:
 
 
 def parse(request: Pdu) -> Receipt | None:
-    """The receipt in a deliver_sm or data_sm; None when it is a message from a handset. Raises PduError.
+    """The receipt in a deliver_sm or data_sm; None when it is a message from a handset or no message. Raises PduError.
 
     Without its esm_class bits only the two TLVs make a receipt: a person may write "id:5 stat:hello" (quirks D3).
     """
+    if request.command_id not in (DELIVER_SM, DATA_SM):
+        return None
     sm = parse_data_sm(request.body) if request.command_id == DATA_SM else parse_sm(request.body)
     if is_receipt(sm.esm_class):
         return read(sm)

@@ -32,7 +32,7 @@ class SessionLimits:
 
 
 class Request(msgspec.Struct, gc=False):
-    """The peer asks; the owner answers with the same sequence number."""
+    """The peer asks; the owner answers with the same sequence number (save outbind, alert_notification)."""
 
     pdu: Pdu
 

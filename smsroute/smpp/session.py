@@ -75,6 +75,7 @@ __all__ = [
 ]
 
 SEQUENCE_MAX: Final = 0x7FFFFFFF  # section 3.2
+_OWN_MAX: Final = 16
 _NOTHING: Final[frozenset[int]] = frozenset()
 
 
@@ -483,6 +484,8 @@ class Session:
         sequence = self._free_sequence(self._next)
         self._next = sequence + 1
         self._own[sequence] = command_id
+        if len(self._own) > _OWN_MAX:  # some peers never answer enquire_link and live for months (quirks S1)
+            del self._own[next(iter(self._own))]
         return sequence
 
     def _free_sequence(self, sequence: int) -> int:

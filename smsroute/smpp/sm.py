@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import msgspec
 
 from smsroute.smpp.interpreter import explain
-from smsroute.smpp.names import DELIVER_SM_RESP, ESME_RINVCMDLEN, MESSAGE_PAYLOAD, RESPONSE
+from smsroute.smpp.names import DELIVER_SM_RESP, ESME_RINVCMDLEN, MESSAGE_PAYLOAD, NO_RESPONSE, RESPONSE
 from smsroute.smpp.wire import HEADER, HEADER_OCTETS, PduError, c_octets, split_tlvs, tlv
 
 
@@ -58,7 +58,10 @@ def build_responses(command_id: int, rows: Iterable[tuple[int, int, str]]) -> by
     """The answers to a batch of submit_sm, deliver_sm or data_sm in one write; a row is (status, sequence, message_id).
 
     A refusal carries no body (section 4.4.2); a deliver_sm_resp always carries one NUL (section 4.6.2, quirks S38).
+    What has no response (alert_notification, outbind) gets none.
     """
+    if command_id in NO_RESPONSE:
+        return b""
     command_id |= RESPONSE
     pack = HEADER.pack
     out: list[bytes] = []

@@ -141,6 +141,20 @@ def test_build_sm_and_parse_sm_are_inverse(fields: dict[str, Any], tail: list[tu
     assert body == codec.encode(names.SUBMIT_SM, fields, tail)[16:]
 
 
+@pytest.mark.parametrize(
+    "name", ["service_type", "source_addr", "destination_addr", "schedule_delivery_time", "validity_period"]
+)
+def test_the_longest_text_the_fast_path_takes_is_that_of_the_tables(name: str) -> None:
+    """64 characters in each field, by both ways; 65 by neither."""
+    body = codec.build_sm(**{"destination_addr": "", name: "x" * 64})
+    assert getattr(codec.parse_sm(body), name) == "x" * 64
+    _agree(body)
+    too_long = body.replace(b"x", b"xx", 1)
+    with pytest.raises(codec.PduError):
+        codec.parse_sm(too_long)
+    _agree(too_long)
+
+
 def test_offsets_let_a_relay_patch_the_body() -> None:
     """registered_delivery_at and text_at point into the body as submitted."""
     body = codec.build_sm(source_addr="ACME", destination_addr="336123", short_message=b"hi", registered_delivery=1)
@@ -221,6 +235,12 @@ def test_deliver_sm_resp_always_carries_one_nul() -> None:
     """Strict SMSCs want the unused message_id field, on errors too."""
     ok, refused = codec.pdu(names.DELIVER_SM_RESP, 0, 1, b"\0"), codec.pdu(names.DELIVER_SM_RESP, 8, 2, b"\0")
     assert ok + refused == codec.build_responses(names.DELIVER_SM, [(0, 1, ""), (8, 2, "")])
+
+
+def test_what_has_no_response_gets_none() -> None:
+    """alert_notification and outbind are never answered."""
+    assert codec.build_responses(names.ALERT_NOTIFICATION, [(0, 1, "")]) == b""
+    assert codec.build_responses(names.OUTBIND, [(3, 1, "")]) == b""
 
 
 def test_the_first_of_two_equal_tags_wins_and_both_stay() -> None:

@@ -65,6 +65,10 @@ class TestWhatIsOne:
         assert found is not None
         assert (found.ids, found.final, found.source_addr) == ((("receipted_message_id", "7"),), True, "336")
 
+    def test_alert_notification_is_none(self) -> None:
+        """It is handed to the owner as a request, and tells of a handset, not of a message."""
+        assert receipt.parse(codec.Pdu(names.ALERT_NOTIFICATION, 0, 1, b"\1\x01336\0\0\x00ACME\0")) is None
+
     def test_a_broken_pdu_says_what_to_answer(self) -> None:
         """Structure comes first: PduError with the status."""
         with pytest.raises(codec.PduError):

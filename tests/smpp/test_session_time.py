@@ -108,6 +108,20 @@ class TestTime:
             esme._unmatched = 0  # not what is proved here
         assert not esme.closing
 
+    def test_a_peer_that_never_answers_enquire_link_costs_no_memory(self) -> None:
+        """Of the requests of the session's own only the last few are remembered; the newest is still matched."""
+        esme, _ = pair()
+        for now in range(30, 30_000, 30):
+            esme.tick(float(now))
+            esme.receive_data(codec.pdu(names.DELIVER_SM, 0, 1, BODY), float(now))
+        assert len(esme._own) <= 16
+        esme.data_to_send()
+        esme.tick(30_000.0)
+        newest = codec.decode(esme.data_to_send()).sequence_number
+        esme.receive_data(codec.pdu(names.ENQUIRE_LINK_RESP, 0, newest), 30_000.0)
+        assert esme.ignored_responses == 0
+        assert newest not in esme._own
+
     def test_a_partial_pdu_is_no_sign_of_life(self) -> None:
         """A peer that drips octets of one PDU is as dead as a silent one."""
         esme, _ = pair()
