@@ -91,7 +91,7 @@ class Limits:
     sweep_interval_s:           float = seconds(1, 0.01, 60, "validity, doubt and orphans are looked at this often")
     sweep_interval_min_s:       float = seconds(0.01, 0.001, 1, "and retries due at most this often")
     sweep_parts_max:            int   = count(10_000, 1, 1_000_000, "parts looked at in one round: some 5 ms")
-    dispatch_batch_max:         int   = count(500, 1, 100_000, "parts one bind takes in one go")
+    dispatch_batch_max:         int   = count(2000, 1, 100_000, "parts one bind takes in one go")
     drain_timeout_s:            float = seconds(20, 0, 3600, "at stop, for answers in flight; systemd waits 90 s")
 
     # -- the outbox ----------------------------------------------------------------------------------------------------
