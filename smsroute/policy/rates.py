@@ -13,7 +13,8 @@ sliding second, in slices (RateWindow). A carrier gets a small bucket (TokenBuck
 wake-up loses nothing; a bucket and its refill make more than the rate in some second, so the same sliding second
 watches over it (ContractBucket).
 
-Measured (shared 2-core machine, Python 3.11): @MEASURED@
+Measured (Python 3.11 on 2 cores with busy neighbours): 0.6 to 0.9 us a call of RateWindow, 0.7 to 2 us of
+ContractBucket; the dearer figures are of calls a slice or more apart.
 Limits: a RateWindow cuts its rate to whole parts and counts up to a hundredth of a second too long, so it grants 99 %
 of the rate to a steady sender.
 
@@ -152,10 +153,10 @@ class ContractBucket:
         """How many of `n` parts may pass; they have passed."""
         if self._window is None:
             return self._bucket.take(n, now)
-        granted = self._bucket.take(min(n, self._window.available(now)), now)
-        if granted:
-            self._window.take(granted, now)
-        return granted
+        ready = self._bucket.available(now)
+        if not ready:
+            return 0
+        return self._bucket.take(self._window.take(min(n, ready), now), now)
 
     def available(self, now: float) -> int:
         """How many parts `take` would grant."""

@@ -23,7 +23,14 @@ good share of a window answered "queue full" to cut it, so one handset's full qu
     congested:  debit += n / window; at congested_share: window *= cut, once a round trip
     pace(now):  grows linearly: `pace_recovery_s` from floor to contract below `hurt`, ten times slower above it
 
-Measured (discrete-event run, a carrier whose grant drops from 2,000 to 1,000 a second): @MEASURED@
+Measured (discrete-event run: a carrier's grant drops from 2,000 to 1,000 a second, 1,900 are offered; windows of 50 and
+500, one seed; from the sixth second on, over 55 s):
+                                  its bucket 0.1 s deep    1 s deep      sent in vain
+    as configured (0.85, 0.1 s)   99.8 %                   100 %         under 0.1 %
+    cut 0.7                       96.7 %                   100 %         under 0.1 %
+    pause 1 s                     87 % and 70 %            100 %         0.1 %
+    cut 0.7, pause 1 s            88.7 %                   100 %         0.1 %
+A carrier that throttles 90 % at random got 385 parts in its first ten seconds, then 2 in each ten.
 
 Limits: the carrier's grant is learnt by hitting it, about once every few seconds; a carrier that throttles at random
 rather than by rate is taken for one that grants little.

@@ -24,7 +24,10 @@ Idea.
         fault:  latency = max(latency, sample)
     quality = latency * success * unknown * throttled * occupancy * delivered * receipt_delay * receipt_silence
 
-Measured (shared 2-core machine, Python 3.11): @MEASURED@
+Measured (Python 3.11 on 2 cores, idle / with busy neighbours): 0.2 / 0.5 us an answer, or a batch of equal ones; 6 / 12
+us for the terms, which are made once a plan. A carrier that goes from 20 ms to 5 s, or silent, at 2,000 messages a
+second leaves the quality band 0.2 s later: before its first late answer, and 10 s before its first timeout
+(tests/routing/test_brain).
 
 Limits: a carrier that is slow from its first day has that as its baseline until a faster day; the latency of an idle
 pair fades back towards its baseline, since nothing can prove it; two networks behind one prefix share a score.
@@ -183,18 +186,20 @@ class Score:
         f = self.figures(now, oldest_unanswered_age_s)
         limits = self._limits
         least = limits.dead_samples_min
-        counted = max(f.samples, least)  # samples missing up to the least are taken as good
-        unknown = f.unknown * f.samples / counted
+        totals = (
+            self._totals
+        )  # exact counts, as `figures` has just rotated them; samples missing up to the least are good
+        taken, silent, limited = totals[_OK], totals[_UNKNOWN], totals[_THROTTLED] + totals[_CONGESTED]
+        refused = f.samples - taken - silent
         # Of those somebody answered for; what nobody answered for has a term of its own.
-        answered = f.samples - f.unknown * f.samples
-        refused = answered - f.success * f.samples
+        answered = taken + refused
         allowed = limits.latency_tolerance * f.baseline_s
         crowd = max(0.0, min(1.0, occupancy) - limits.occupancy_from) / (1 - limits.occupancy_from)
         return (
             ("latency", 1.0 if f.latency_s <= allowed else allowed / f.latency_s),
             ("success", 1.0 - refused / max(answered, least)),
-            ("unknown", 1.0 - unknown),
-            ("throttled", 1.0 - limits.throttled_weight * f.throttled * f.answers / max(f.answers, least)),
+            ("unknown", 1.0 - silent / max(f.samples, least)),
+            ("throttled", 1.0 - limits.throttled_weight * limited / max(f.answers, least)),
             ("occupancy", 1.0 - limits.occupancy_weight * crowd),
             *self.receipts.terms(now, self.taken),
         )

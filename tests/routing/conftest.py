@@ -144,12 +144,17 @@ class World:
         previous = self.plans[-1] if self.plans else None
         plan = decide.plan(route, message_class, views, self.limits, self.now, previous)
         self.plans.append(plan)
-        able = {one.carrier for one in plan.choices}
+        able = {one.carrier for one in plan.choices if one.weight}
         for fake in self.fakes.values():
             if fake.name not in able and able:  # its queue moves
                 parts = list(fake.queue)
                 fake.queue.clear()
                 self._place(parts)
+        for fake in self.fakes.values():  # what would wait too long looks again; most urgent first in the engine
+            stay = int(views[fake.name].rate * self.limits.spill_wait_s) + 1
+            if len(fake.queue) > stay and len(able) > 1:
+                excess = [fake.queue.pop() for _ in range(len(fake.queue) - stay)]
+                self._place(reversed(excess))
         for probe in plan.probes:
             source = next((fake.queue for fake in self.fakes.values() if fake.queue), None)
             fake = self.fakes[probe.carrier]
