@@ -263,7 +263,8 @@ def id_keys(rule: str, ids: Ids | Sequence[tuple[str, str]]) -> list[str]:
     keys: list[str] = []
     if rule in ("hex-dec", "dec-hex"):
         text_first = sorted(ids, key=lambda one: one[0] != FROM_TEXT)
-        for _, one in text_first:
+        for _, written in text_first:
+            one = written.strip(_STRIPPED)
             lettered = not one.isdigit()
             keys.append(_from_hex(one) if lettered or rule == "dec-hex" else _from_decimal(one))
     else:

@@ -194,6 +194,7 @@ class TestIds:
             ("hex-dec", "1a0c3b4d", (("receipted_message_id", "1a0c3b4d"), ("text", "437009229"))),
             ("hex-dec", "38601fa", (("receipted_message_id", "38601fa"),)),
             ("hex-dec", "812FC7470000001B", (("text", "9308878062554710043"),)),
+            ("hex-dec", "1A0C3B4D\0", (("text", " 437009229 "),)),
             ("dec-hex", "437009229", (("text", "1A0C3B4D"),)),
             ("dec-hex", "0437009229", (("text", "0x1a0c3b4d"),)),
             ("unpad", "0003493221", (("text", "3493221"),)),
