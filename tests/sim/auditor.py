@@ -232,19 +232,15 @@ class Auditor:
             return
         part_id, word = sm.receipt
         paper = self.papers.get(part_id)
-        now = trio.current_time()
         if paper is None or paper.esme != session.peer:
             self.breach("law 4", f"{session.peer} is told of {part_id}, which is none of its parts")
             return
         if paper.told_word and paper.told_word != word:
             self.breach("law 5", f"{part_id} was told as {paper.told_word}, now as {word}")
-        if not paper.tells:
-            paper.told_at = now
-        else:
-            self.counts["told again"] += 1
-        # What timed out goes again, and may stand in a clogged link's buffer while the late answer comes: one copy for
-        # each time out before that answer.
-        copies = 1 + max(0.0, paper.acknowledged_at - paper.told_at) // self._tell_timeout_s
+        self.counts["told again"] += paper.tells > 0
+        # What timed out goes again, and may stand in the buffer of a clogged link while the late answer comes: at most
+        # one copy for each time out before that answer.
+        copies = 1 + max(0.0, paper.acknowledged_at - paper.accepted_at) // self._tell_timeout_s
         if paper.acknowledged_in == self.life and paper.tells >= copies:
             self.breach("law 4", f"{part_id} is told again after {paper.esme} answered for it")
         elif paper.ticked and paper.acknowledged_in != self.life:
@@ -254,8 +250,8 @@ class Auditor:
 
     # -- what became durable ------------------------------------------------------------------------------------------
 
-    def durable_life(self) -> None:
-        """An engine has started on this store."""
+    def new_life(self) -> None:
+        """An engine starts on this store."""
         self.life += 1
         for pace in self.paces.values():
             pace.level = 0.0
@@ -268,7 +264,7 @@ class Auditor:
         multipart = ""
         if sm.part_of is not None:
             multipart = f"{esme} {sm.source} {sm.destination} {sm.part_of[0]}"
-        paper = Paper(part_id, sm.token, esme, wants_receipt, multipart)
+        paper = Paper(part_id, sm.token, esme, wants_receipt, multipart, trio.current_time())
         self.papers[part_id] = paper
         self.by_token[sm.token].append(paper)
 

@@ -46,11 +46,11 @@ class Paper:
     esme: str
     wants_receipt: int
     multipart: str
+    accepted_at: float
     attempts: list[Attempt] = attrs.field(factory=list)
     promised: bool = False  # the engine wrote ESME_ROK
     delivered_at: float = -1.0  # a receipt saying DELIVRD was answered by the engine
     tells: int = 0  # deliver_sm written to its ESME
-    told_at: float = -1.0  # the first of them
     acknowledged_at: float = -1.0  # its ESME's ESME_ROK was read by the engine, for the first time in
     acknowledged_in: int = -1  # this life of it
     told_word: str = ""

@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from smsroute.config import Carrier, Choice, Config, Dialect, Esme, InDoubt, Limits, Listen, Route, Secret
-from smsroute.config.nouns import BindConfig
+from smsroute.config.nouns import BindConfig, IdRule
 from smsroute.message import MessageClass
 from smsroute.sim.esme import EsmeSettings
 from smsroute.sim.temperament import IdFormat, Temperament
@@ -49,7 +49,7 @@ FAULTS = (
     "clock_step",
 )
 CLASSES = (MessageClass.OTP, MessageClass.ALERT, MessageClass.INFO, MessageClass.MARKETING)
-ID_RULES = (
+ID_RULES: tuple[tuple[IdFormat, IdRule], ...] = (
     (IdFormat.HEX, "auto"),
     (IdFormat.DECIMAL, "exact"),
     (IdFormat.HEX_DEC, "hex-dec"),
@@ -57,7 +57,7 @@ ID_RULES = (
     (IdFormat.PADDED, "unpad"),
     (IdFormat.UUID, "casefold"),
 )
-PREFIXES = ("336", "3367")
+PREFIXES: Any = ("336", "3367")
 SMALL = Limits(
     receive_octets=512,
     first_sequence=FIRST_SEQUENCE,

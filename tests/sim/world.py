@@ -37,7 +37,6 @@ from smsroute.message import (
     Receipted,
     Requeued,
     Responded,
-    Started,
     State,
     Told,
     Withdrawn,
@@ -234,6 +233,7 @@ class World:
         ports = Ports(self.clock, rng, self.network.host(ENGINE), self.blocking)
         self._store = store = open_store(f"sqlite:{folder}", NODE)
         self.auditor.note(f"-- engine, life {self.lives}")
+        self.auditor.new_life()
         try:
             with trio.CancelScope() as self._life:
                 engine = await build(self.options.config(folder), ports, Tape(store, self._durable))
@@ -289,8 +289,6 @@ class World:
         auditor = self.auditor
         for event in unpack(record):
             match event:
-                case Started():
-                    auditor.durable_life()
                 case Accepted():
                     auditor.durable_accept(event.part_id, event.body, event.esme, event.wants_receipt)
                 case Attempted():
