@@ -9,6 +9,7 @@ Walk: `cli/health` calls `show` with the engine's document.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -29,11 +30,15 @@ STYLES: Final = {
 Document = dict[str, Any]
 
 
-def show(document: Document, coloured: bool, console: Console | None = None) -> None:
+def show(document: Document, coloured: bool) -> None:
     """Print the document for people."""
-    out = console or Console(no_color=not coloured, force_terminal=coloured or None, highlight=False)
-    if not out.is_terminal and console is None:
-        out.width = WIDE
+    terminal = sys.stdout.isatty()
+    out = Console(
+        color_system="standard" if coloured else None,
+        force_terminal=coloured or terminal,
+        highlight=False,
+        width=None if terminal else WIDE,
+    )
     now = unix(document["at"])
     out.print(_headline(document))
     for line in _reasons(document, now):

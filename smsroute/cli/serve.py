@@ -89,6 +89,7 @@ async def _serve(config: Config, ports: Ports) -> int:
         if config.http is not None:
             doors.append(Web(await _open_http(config, ports, ops), verbs.look, config.limits))
         verbs.desks.extend(door.desk for door in doors)
+        log.info("ops.open", control=str(config.control), http=ops[-1].port if config.http is not None else None)
         async with trio.open_nursery() as nursery:
             for door in doors:
                 nursery.start_soon(door.serve)

@@ -188,7 +188,7 @@ def _carrier(station: Station, orphans: int, now: float, wall: float, watched_s:
         "state": state_word(view),
         "quality": round(view.quality, 3),
         "since": iso(wall - (now - health.since)),
-        "reason": reason(view),
+        "reason": reason(view, station.binds),
         "drained": station.drained or None,
         "shadow": station.carrier.shadow,
         "binds": [_bind(bind) for bind in station.binds],
@@ -249,11 +249,13 @@ def state_word(view: CarrierView) -> str:
     return view.state.value if view.bound else "down"
 
 
-def reason(view: CarrierView) -> str:
+def reason(view: CarrierView, binds: Sequence[Bind]) -> str:
     """Why it is as it is; for one that is alive, what is not quite well with it."""
     if view.drained:
         return view.drained
-    if not view.bound or view.state is not HealthState.ALIVE:
+    if not view.bound:
+        return "; ".join(dict.fromkeys(bind.reason for bind in binds)) or "it has no binds"
+    if view.state is not HealthState.ALIVE:
         return view.reason
     slow_start = f"slow start, {view.admit_share:.0%} of its traffic" if view.admit_share < 1.0 else ""
     return "; ".join(word for word in (view.weakest, view.congestion, slow_start) if word) or "well"

@@ -73,18 +73,19 @@ def _traffic(document: Document, config: Config, say: Any) -> None:
 
 def _carrier(carrier: Document, config: Config, say: Any) -> None:
     name = carrier["name"]
-    if carrier["state"] not in ("alive", "drained"):
+    if carrier["state"] == "drained":
+        return
+    if carrier["state"] != "alive":
         shadow = " (measured only: shadow)" if carrier["shadow"] and carrier["state"] != "down" else ""
         say("warning", "carrier", name, f"{carrier['state']}: {carrier['reason']}{shadow}", carrier["since"])
         return
-    if carrier["state"] == "alive":
-        for network in carrier["networks"]:
-            why = f"{network['state']} for numbers {network['network'] or 'anywhere'}: {network['reason']}"
-            say("warning", "network", name, why, network["since"])
-        if carrier["quality"] < config.limits.quality_floor:
-            say("warning", "carrier", name, f"quality {carrier['quality']:.2f}: {carrier['reason']}")
+    for network in carrier["networks"]:
+        why = f"{network['state']} for numbers {network['network'] or 'anywhere'}: {network['reason']}"
+        say("warning", "network", name, why, network["since"])
+    if carrier["quality"] < config.limits.quality_floor:
+        say("warning", "carrier", name, f"quality {carrier['quality']:.2f}: {carrier['reason']}")
     for bind in carrier["binds"]:
-        if bind["state"] != "bound":
+        if bind["state"] != "bound" and not bind["drained"]:
             say("warning", "bind", bind["name"], f"{bind['state']}: {bind['reason']}", bind["since"])
 
 

@@ -45,8 +45,8 @@ async def get(door: Door, request: bytes) -> tuple[int, bytes, bytes]:
 
 
 @pytest.fixture
-async def document(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> dict[str, Any]:
-    """Of an engine with a message behind it."""
+async def document(tmp_path: Path) -> dict[str, Any]:
+    """Of an engine with messages behind it; the test brings the clock."""
     async with house(tmp_path) as it:
         await it.settle(it.platform(5))
         await trio.sleep(2)
@@ -72,7 +72,7 @@ class Wellformed(HTMLParser):
         assert self.stack.pop() == tag
 
 
-async def test_the_three_pages(document: dict[str, Any]) -> None:
+async def test_the_three_pages(document: dict[str, Any], autojump_clock: trio.testing.MockClock) -> None:
     """Each has its type and its length; HEAD has no body; the JSON is the health document."""
     async with web(lambda: document) as (door, _):
         status, head, body = await get(door, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -126,7 +126,9 @@ async def test_a_slow_reader_of_nothing_is_let_go(autojump_clock: trio.testing.M
             assert await heard(halves[0]) == b""
 
 
-async def test_metrics_are_in_the_exposition_format(document: dict[str, Any]) -> None:
+async def test_metrics_are_in_the_exposition_format(
+    document: dict[str, Any], autojump_clock: trio.testing.MockClock
+) -> None:
     """Each family has its HELP and TYPE once, before its samples; each sample is well formed; no series is twice."""
     lines = metrics(document).splitlines()
     families: set[str] = set()
@@ -157,7 +159,9 @@ def test_labels_are_escaped() -> None:
     assert _labels({"why": 'a"b\\c\nd'}) == '{why="a\\"b\\\\c\\nd"}'
 
 
-async def test_the_page_is_whole_and_fetches_nothing(document: dict[str, Any]) -> None:
+async def test_the_page_is_whole_and_fetches_nothing(
+    document: dict[str, Any], autojump_clock: trio.testing.MockClock
+) -> None:
     """Every tag is closed; no script, no file from elsewhere; what comes from outside is escaped."""
     document["carriers"][0]["reason"] = document["carriers"][0]["binds"][0]["reason"] = "<script>alert(1)</script>"
     document["reasons"] = [
