@@ -29,15 +29,15 @@ return, by a slow start. Being well for `ejection_forget_s` clears the record.
     judge (ten times a second):    success share, latency against its usual, ejection over, probe overdue
     admits(now):                   0 dead or probing; 0.1 .. 1 through the slow start; 1
 
-Measured (2,000 messages a second, tests/routing/test_brain): a favourite that refuses everything at once got 73 to 112
-more messages, all in the first 0.1 s; one that refuses half carried traffic for 1.1 to 3.4 s, by `prefer`. One that
-refuses a tenth stayed alive through 111,000 messages with each of three seeds; with `dead_row_s: 0s` (five in a row
-alone) it was ejected by chance with one of the three. A link up 5 s and down 5 s carries under 5 % of its share after
-two cycles. A taken part costs 0.1 us.
+Measured (2,000 messages a second, tests/routing/test_brain, eight seeds): a favourite that refuses everything at once
+got 71 to 112 more messages, all in the first 0.1 s. One that refuses a tenth stayed alive through 111,000 messages with
+each of three seeds; with `dead_row_s: 0s` (five in a row alone) it was ejected by chance with one of the three. A link
+up 5 s and down 5 s carries under 5 % of its share after two cycles. A taken part costs 0.1 us.
 
 Limits: a late answer to a message sent before the ejection says nothing and is passed over (`sent_at`), so a carrier
 that recovers while nothing is sent to it is believed only after its probe. A link that answers nothing at all (half
-open) is seen by the age of what is unanswered, through `judge`, before its timeouts are counted as faults.
+open) is seen by the age of what is unanswered, through `judge`, before its timeouts are counted as faults. One probe
+tells a dead carrier from a living one, not a half-dead one: that one gets a slow start after every second probe.
 
 Walk: kept by `board`; fed on answers and bind changes, judged on its tick; read by `decide` through CarrierView.
 """
@@ -178,6 +178,8 @@ class Health:
     def on_bind_down(self, reason: str, now: float, rng: random.Random) -> None:
         """The last bind is gone."""
         if not self.bound:
+            if self.state is ALIVE:  # never bound yet: say why, not "new"
+                self.reason = reason
             return
         self.bound = False
         self.changes += 1
