@@ -44,7 +44,7 @@ from smsroute.message import (
     transition,
 )
 from smsroute.queues import Queues
-from smsroute.shelves import Counts, Multipart, Multiparts, Orphans
+from smsroute.shelves import Counts, Ids, Multipart, Multiparts, Orphans
 
 FACTS_MAX: Final = 16
 """Facts kept on one part; a carrier that repeats a receipt for hours must not grow it."""
@@ -88,7 +88,7 @@ class Ledger:
     def __init__(self, *, orphans_max: int, multiparts_max: int, multipart_ttl_s: float = float("inf")) -> None:
         self.parts: dict[str, Part] = {}
         self.queues = Queues()
-        self.ids: dict[str, dict[str, tuple[Part, int]]] = {}
+        self.ids = Ids()
         self.orphans = Orphans(orphans_max)
         self.outboxes: dict[str, Outbox] = {}
         self.in_doubt: dict[str, Part] = {}
@@ -116,15 +116,15 @@ class Ledger:
         """Parts in memory: open, owed to an ESME, or finished a moment ago."""
         return len(self.parts)
 
-    def whose(self, carrier: str, keys: Iterable[str]) -> str:
-        """The part that memory knows by one of these receipt ids; "" when it knows none."""
-        ids = self.ids.get(carrier)
-        hit = next((ids[key] for key in keys if key in ids), None) if ids is not None else None
+    def whose(self, event: Receipted) -> str:
+        """The part that memory would give this receipt to, "" when none: what `Receipted.part_id` is to say, so that a
+        replay, whose memory begins at a checkpoint, gives it to no other."""
+        hit = self.ids.find(event)
         return "" if hit is None else hit[0].part_id
 
     def knows(self, carrier: str, keys: Iterable[str]) -> bool:
         """Whether memory holds an attempt that one of these receipt ids names."""
-        return bool(self.whose(carrier, keys))
+        return self.ids.knows(carrier, keys)
 
     # -- the one way in -----------------------------------------------------------------------------------------------
 
@@ -224,11 +224,11 @@ class Ledger:
             self._end(part, event.at, "taken by the carrier; no receipt was asked for", "")
         key = event.key or event.carrier_message_id
         if key:
-            self.ids.setdefault(attempt.carrier, {})[key] = (part, event.attempt)
+            self.ids.give(attempt.carrier, key, part, event.attempt)
             orphan = self.orphans.match(attempt.carrier, key)
             if orphan is not None:
                 self.counts.orphans_matched += 1
-                self._receipt(part, event.attempt, orphan)
+                self._receipt(part, event.attempt, orphan, event.at)
 
     def _doubted(self, event: Doubted) -> None:
         for part in self._parts(event.part_ids):
@@ -263,27 +263,23 @@ class Ledger:
 
     def _receipted(self, event: Receipted) -> None:
         self.counts.receipts += 1
-        ids = self.ids.get(event.carrier)
-        if ids is not None:
-            for position, key in enumerate(event.keys):
-                hit = ids.get(key)
-                # The first candidate is the id as the carrier wrote it; a converted one must also name the handset.
-                if hit is not None and (position == 0 or _same_number(event.destination_addr, hit[0].destination_addr)):
-                    self._receipt(*hit, event)
-                    return
         if event.part_id:
             part = self.parts.get(event.part_id)
             if part is not None:
-                self._receipt(part, len(part.attempts) - 1, event)
-            else:
-                self.counts.receipts_late += 1
-                if len(self._late) < LATE_MAX:
-                    self._late.append((event.part_id, _after_the_end(event)))
+                self._receipt(part, _attempt_meant(part, event), event, event.at)
+                return
+            self.counts.receipts_late += 1
+            if len(self._late) < LATE_MAX:
+                self._late.append((event.part_id, _after_the_end(event)))
             return
-        self.orphans.park(event, self.counts)
+        hit = self.ids.find(event)
+        if hit is not None:
+            self._receipt(*hit, event, event.at)
+        else:
+            self.orphans.park(event, self.counts)
 
-    def _receipt(self, part: Part, index: int, event: Receipted) -> None:
-        """`index`: the attempt it speaks of."""
+    def _receipt(self, part: Part, index: int, event: Receipted, at: float) -> None:
+        """`index`: the attempt it speaks of. `at`: now; an orphan came earlier, and what it ends ends now."""
         counts = self.counts
         self._changed[part.part_id] = part
         cause = STATE_OF_RECEIPT.get(event.state)
@@ -304,7 +300,7 @@ class Ledger:
             self._fact(part, event.at, f"{event.carrier} says {event.word} {event.err} of attempt {index + 1}")
         elif self._move(part, cause):
             counts.receipts_matched += 1
-            self._end(part, event.at, f"receipt from {event.carrier}: {event.word}", event.err)
+            self._end(part, at, f"receipt from {event.carrier}: {event.word}", event.err)
 
     def _finished_by_us(self, event: Finished) -> None:
         for part in self._parts(event.part_ids):
@@ -426,11 +422,7 @@ class Ledger:
             gone += 1
             del self.parts[part.part_id]
             self.by_state[part.state] -= 1
-            for attempt in part.attempts:
-                key = attempt.key or attempt.carrier_message_id
-                ids = self.ids.get(attempt.carrier)
-                if ids is not None and key in ids and ids[key][0] is part:
-                    del ids[key]
+            self.ids.drop(part)
         return gone
 
     def restore(self, parts: Iterable[Part], state: bytes) -> None:
@@ -458,9 +450,8 @@ class Ledger:
                 self.queues.put_at(part, 0.0)
             elif part.state == State.IN_DOUBT:
                 self.in_doubt[part.part_id] = part
-        # A carrier that uses an id twice means the later part.
-        for _, carrier, key, part, index in sorted(named, key=lambda row: row[0]):
-            self.ids.setdefault(carrier, {})[key] = (part, index)
+        for _, carrier, key, part, index in sorted(named, key=lambda row: (row[0], row[3].part_id)):
+            self.ids.give(carrier, key, part, index)
         if state:
             kept = _state_decoder.decode(state)
             self.counts = kept.counts
@@ -478,8 +469,11 @@ def _lives_on(part: Part, index: int) -> bool:
     return any(not later.withdrawn and later.blame in (-1, Blame.OK) for later in part.attempts[index + 1 :])
 
 
-def _same_number(one: str, other: str) -> bool:
-    return bool(one) and one.lstrip("+").removeprefix("00") == other.lstrip("+").removeprefix("00")
+def _attempt_meant(part: Part, event: Receipted) -> int:
+    for index, attempt in enumerate(part.attempts):
+        if attempt.carrier == event.carrier and (attempt.key or attempt.carrier_message_id) in event.keys:
+            return index
+    return len(part.attempts) - 1
 
 
 _APPLY: Final[dict[type, Callable[[Ledger, Any], None]]] = {

@@ -1,4 +1,4 @@
-"""What the ledger keeps beside its parts: counts, receipts that match nothing yet, and what ties parts together.
+"""What the ledger keeps beside its parts: counts, ids, receipts that match nothing yet, what ties parts together.
 
 Rules:
 - Only the ledger changes these, and only while it applies an event.
@@ -15,7 +15,7 @@ from collections.abc import Iterable, ValuesView
 
 import msgspec
 
-from smsroute.message import Receipted
+from smsroute.message import STATE_OF_RECEIPT, Part, Receipted
 
 
 class Counts(msgspec.Struct):
@@ -100,6 +100,48 @@ class Multiparts:
         self._pins = OrderedDict(kept)
 
 
+class Ids:
+    """Which attempt a carrier's receipts mean: by carrier and id, as its receipts write it."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, dict[str, tuple[Part, int]]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._named.values()))
+
+    def give(self, carrier: str, key: str, part: Part, index: int) -> None:
+        """`carrier` calls this attempt `key`. One that uses an id twice means the later part."""
+        named = self._named.get(carrier)
+        if named is None:
+            named = self._named[carrier] = {}
+        named[key] = (part, index)
+
+    def find(self, event: Receipted) -> tuple[Part, int] | None:
+        """The attempt a receipt means. Its first key is the id as the carrier wrote it; under a key that was converted
+        the part must also be for the handset it speaks of."""
+        named = self._named.get(event.carrier)
+        if named is None:
+            return None
+        for position, key in enumerate(event.keys):
+            hit = named.get(key)
+            if hit is not None and (position == 0 or _same_number(event.destination_addr, hit[0].destination_addr)):
+                return hit
+        return None
+
+    def knows(self, carrier: str, keys: Iterable[str]) -> bool:
+        """Whether any of these keys means something."""
+        named = self._named.get(carrier)
+        return named is not None and any(key in named for key in keys)
+
+    def drop(self, part: Part) -> None:
+        """This part leaves memory."""
+        for attempt in part.attempts:
+            named = self._named.get(attempt.carrier)
+            key = attempt.key or attempt.carrier_message_id
+            if named is not None and key in named and named[key][0] is part:
+                del named[key]
+
+
 class Orphans:
     """Receipts that match nothing yet, by carrier and id, oldest first."""
 
@@ -118,10 +160,10 @@ class Orphans:
         """Keep it until its response comes. One that names nothing can never be matched and ages at once."""
         key = (event.carrier, event.keys[0]) if event.keys else None
         held = self._held.get(key) if key is not None else None
-        if held is not None and held.state >= 0:
+        if held is not None and held.state in STATE_OF_RECEIPT:
             if event.state == held.state:
                 counts.receipts_duplicate += 1
-            elif event.state < 0:
+            elif event.state not in STATE_OF_RECEIPT:
                 counts.receipts_intermediate += 1
             else:
                 counts.receipts_conflicting += 1
@@ -154,3 +196,7 @@ class Orphans:
     def restore(self, kept: Iterable[Receipted]) -> None:
         """From the checkpoint."""
         self._held = OrderedDict(((orphan.carrier, orphan.keys[0]), orphan) for orphan in kept)
+
+
+def _same_number(one: str, other: str) -> bool:
+    return bool(one) and one.lstrip("+").removeprefix("00") == other.lstrip("+").removeprefix("00")

@@ -1,0 +1,359 @@
+"""A ledger as a patient clerk would keep it, to hold the real one against.
+
+It shares nothing with `smsroute.ledger` but the event nouns and the names of states: its rules are written out as
+sentences, one page a part, and lanes and outboxes are worked out from the pages each time they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import attrs
+
+from smsroute.message import (
+    Accepted,
+    AnyEvent,
+    Attempted,
+    Blame,
+    Cause,
+    Doubted,
+    Finished,
+    Moved,
+    OrphansAged,
+    Receipted,
+    Requeued,
+    Responded,
+    State,
+    Told,
+    Withdrawn,
+)
+
+FACTS_MAX = 16
+OPEN = (State.DUE, State.ATTEMPTED, State.IN_DOUBT, State.SUBMITTED)
+UNANSWERED = (State.DUE, State.ATTEMPTED, State.IN_DOUBT)
+RECEIPT_STATES = (State.DELIVERED, State.EXPIRED, State.DELETED, State.UNDELIVERABLE, State.REJECTED, State.UNKNOWN)
+
+
+@attrs.define
+class Try:
+    """One attempt."""
+
+    carrier: str
+    bind: str
+    route: str
+    reason: str
+    at: float
+    answered: tuple[float, int, int] | None = None
+    name: str = ""
+    key: str = ""
+    doubted: str = ""
+    withdrawn: bool = False
+    resent: bool = False
+
+    @property
+    def called(self) -> str:
+        return self.key or self.name
+
+
+@attrs.define
+class Page:
+    """All about one part."""
+
+    said: Accepted
+    number: int
+    state: State = State.DUE
+    carrier: str = ""
+    route: str = ""
+    due_at: float = 0.0
+    waiting: bool = False
+    tries: list[Try] = attrs.Factory(list)
+    facts: list[str] = attrs.Factory(list)
+    ended: int = 0  # the how-manieth event ended it
+    ended_at: float = 0.0
+    why: str = ""
+    err: str = ""
+    told_at: float = 0.0
+    rested: int = 0
+
+    @property
+    def over(self) -> bool:
+        return self.state not in OPEN
+
+    @property
+    def owed(self) -> bool:
+        asked = self.said.wants_receipt
+        return self.over and not self.told_at and (asked == 1 or (asked == 2 and self.state is not State.DELIVERED))
+
+
+class Naive:
+    """See the module."""
+
+    def __init__(self, *, orphans_max: int, multiparts_max: int, multipart_ttl_s: float) -> None:
+        self.pages: dict[str, Page] = {}
+        self.names: dict[tuple[str, str], tuple[str, int]] = {}
+        self.loose: list[Receipted] = []
+        self.pins: list[dict[str, Any]] = []  # the longest silent first
+        self.tally: Counter[str] = Counter()
+        self.newest = ""
+        self._clock = 0
+        self._orphans_max, self._multiparts_max, self._ttl_s = orphans_max, multiparts_max, multipart_ttl_s
+
+    # -- asked -------------------------------------------------------------------------------------------------------
+
+    def lanes(self) -> dict[tuple[str, int], list[str]]:
+        """Who waits for whom now, names sorted."""
+        lanes: dict[tuple[str, int], list[str]] = {}
+        for part_id, page in sorted(self.pages.items()):
+            if page.state is State.DUE and not page.waiting:
+                lanes.setdefault((page.carrier, page.said.message_class), []).append(part_id)
+        return lanes
+
+    def outbox(self, esme: str) -> list[str]:
+        """What this ESME is owed, in the order in which it ended."""
+        owed = [(page.ended, part_id) for part_id, page in self.pages.items() if page.owed and page.said.esme == esme]
+        return [part_id for _, part_id in sorted(owed)]
+
+    def means(self, event: Receipted) -> tuple[str, int] | None:
+        """The attempt a receipt speaks of."""
+        for position, key in enumerate(event.keys):
+            hit = self.names.get((event.carrier, key))
+            if hit and (not position or event.destination_addr == self.pages[hit[0]].said.destination_addr):
+                return hit
+        return None
+
+    # -- told --------------------------------------------------------------------------------------------------------
+
+    def apply(self, event: AnyEvent) -> None:
+        """Write it down."""
+        self._clock += 1
+        getattr(self, "_" + type(event).__name__.lower(), lambda _: None)(event)
+
+    def _known(self, part_ids: list[str]) -> list[Page]:
+        self.tally["overtaken"] += sum(part_id not in self.pages for part_id in part_ids)
+        return [self.pages[part_id] for part_id in part_ids if part_id in self.pages]
+
+    def _accepted(self, event: Accepted) -> None:
+        page = Page(event, len(self.pages), carrier=event.carrier, route=event.route, due_at=event.at)
+        self.pages[event.part_id] = page
+        self.newest = max(self.newest, event.part_id)
+        self.tally["accepted"] += 1
+        if event.multipart:
+            self._spoke(event.multipart, event.at)
+
+    def _attempted(self, event: Attempted) -> None:
+        for page in self._known(event.part_ids):
+            if page.state is not State.DUE:
+                self.tally["overtaken"] += 1
+                continue
+            page.state = State.ATTEMPTED
+            page.tries.append(Try(event.carrier, event.bind, event.route, event.reason, event.at))
+            page.carrier, page.route = event.carrier, event.route
+            self.tally["attempted"] += 1
+            if page.said.multipart:
+                pin = self._spoke(page.said.multipart, event.at)
+                pin.update(carrier=event.carrier, bind=event.bind, went=pin["went"] + 1)
+
+    def _withdrawn(self, event: Withdrawn) -> None:
+        for page in self._known(event.part_ids):
+            if page.state is not State.ATTEMPTED:
+                self.tally["overtaken"] += 1
+                continue
+            page.state, page.due_at, page.why, page.waiting = State.DUE, event.at, event.reason, False
+            page.tries[-1].withdrawn = True
+            self.tally["withdrawn"] += 1
+            self._went_not(page)
+
+    def _responded(self, event: Responded) -> None:
+        for page in self._known([event.part_id]):
+            if event.attempt >= len(page.tries):
+                self.tally["overtaken"] += 1
+                continue
+            one, last = page.tries[event.attempt], event.attempt == len(page.tries) - 1
+            if one.answered:
+                self.tally["overtaken"] += 1
+                self._note(page, f"{event.at:.3f} attempt {event.attempt + 1} answered again, code {event.code}")
+                continue
+            one.answered = (event.at, event.blame, event.code)
+            if event.blame == Blame.OK:
+                self._took(page, event)
+            elif not last:
+                self.tally["overtaken"] += 1
+                self._note(page, f"{event.at:.3f} attempt {event.attempt + 1} answered late, code {event.code}")
+            elif event.retry_at:
+                if page.state not in (State.ATTEMPTED, State.IN_DOUBT):
+                    self.tally["overtaken"] += 1
+                    continue
+                page.state, page.due_at, page.why = State.DUE, event.retry_at, event.why
+                page.carrier = event.carrier or page.carrier
+                page.waiting = event.retry_at > event.at
+                self._went_not(page)
+            elif page.state in UNANSWERED:
+                page.state = State.REJECTED
+                self._over(page, event.at, event.why, f"{event.code:03d}")
+            else:
+                self.tally["overtaken"] += 1
+
+    def _took(self, page: Page, event: Responded) -> None:
+        one = page.tries[event.attempt]
+        one.name, one.key = event.carrier_message_id, event.key
+        if page.state not in UNANSWERED:
+            self.tally["overtaken"] += 1
+        elif page.said.wants_receipt:
+            page.state = State.SUBMITTED
+        else:
+            page.state = State.ACCEPTED
+            self._over(page, event.at, "taken by the carrier; no receipt was asked for", "")
+        if not one.called:
+            return
+        self.names[one.carrier, one.called] = (page.said.part_id, event.attempt)
+        for orphan in self.loose:
+            if (orphan.carrier, orphan.keys[0]) == (one.carrier, one.called):
+                self.loose.remove(orphan)
+                self.tally["orphans_matched"] += 1
+                self._speaks(page, event.attempt, orphan, event.at)
+                break
+
+    def _doubted(self, event: Doubted) -> None:
+        for page in self._known(event.part_ids):
+            one = page.tries[-1] if page.tries else None
+            if one and not one.answered and not one.withdrawn and not one.doubted:
+                one.doubted = event.reason
+            if page.state is not State.ATTEMPTED:
+                self.tally["overtaken"] += 1
+                continue
+            page.state, page.why = State.IN_DOUBT, event.reason
+            self.tally["doubted"] += 1
+
+    def _requeued(self, event: Requeued) -> None:
+        for page in self._known(event.part_ids):
+            if page.state is not State.IN_DOUBT:
+                self.tally["overtaken"] += 1
+                continue
+            page.state, page.due_at, page.why, page.waiting = State.DUE, event.at, event.reason, False
+            page.carrier = event.carrier or page.carrier
+            page.tries[-1].resent = True
+            self.tally["requeued"] += 1
+
+    def _moved(self, event: Moved) -> None:
+        for page in self._known(event.part_ids):
+            if page.state is not State.DUE:
+                self.tally["overtaken"] += 1
+                continue
+            self._note(page, f"{event.at:.3f} moved from {page.carrier} to {event.carrier}: {event.reason}")
+            page.carrier, page.route, page.waiting = event.carrier, event.route, page.due_at > event.at
+            self.tally["moved"] += 1
+
+    def _receipted(self, event: Receipted) -> None:
+        self.tally["receipts"] += 1
+        if event.part_id:
+            page = self.pages.get(event.part_id)
+            if page is None:
+                self.tally["receipts_late"] += 1
+                return
+            named = [i for i, one in enumerate(page.tries) if one.carrier == event.carrier and one.called in event.keys]
+            self._speaks(page, named[0] if named else len(page.tries) - 1, event, event.at)
+            return
+        hit = self.means(event)
+        if hit:
+            self._speaks(self.pages[hit[0]], hit[1], event, event.at)
+            return
+        parked = [
+            one for one in self.loose if event.keys and (one.carrier, one.keys[0]) == (event.carrier, event.keys[0])
+        ]
+        if parked and parked[0].state in RECEIPT_STATES:
+            same, passing = event.state == parked[0].state, event.state not in RECEIPT_STATES
+            self.tally["receipts_" + ("duplicate" if same else "intermediate" if passing else "conflicting")] += 1
+            return
+        self.tally["orphans_parked"] += 1
+        self.loose = [one for one in self.loose if one not in parked] + ([event] if event.keys else [])
+        self.tally["orphans_aged"] += len(parked) + (not event.keys)
+        if len(self.loose) > self._orphans_max:
+            self.loose.pop(0)
+            self.tally["orphans_aged"] += 1
+
+    def _speaks(self, page: Page, index: int, event: Receipted, at: float) -> None:
+        words = f"{event.at:.3f} {event.carrier} says {event.word}"
+        later = page.tries[index + 1 :]
+        hope = any(not one.withdrawn and (not one.answered or one.answered[1] == Blame.OK) for one in later)
+        if event.state not in RECEIPT_STATES:
+            self.tally["receipts_intermediate"] += 1
+            if not page.over:
+                self._note(page, words)
+        elif page.state == event.state:
+            self.tally["receipts_duplicate"] += 1
+        elif page.state is State.ACCEPTED:
+            self.tally["receipts_matched"] += 1
+            self._note(page, f"{words} {event.err}")
+        elif page.over:
+            self.tally["receipts_conflicting"] += 1
+            self._note(page, f"{words} {event.err} after the end")
+        elif hope and event.state != State.DELIVERED:
+            self.tally["receipts_superseded"] += 1
+            self._note(page, f"{words} {event.err} of attempt {index + 1}")
+        else:
+            self.tally["receipts_matched"] += 1
+            page.state = State(event.state)
+            self._over(page, at, f"receipt from {event.carrier}: {event.word}", event.err)
+
+    def _finished(self, event: Finished) -> None:
+        ends = {
+            Cause.EXPIRED: (State.EXPIRED, (State.DUE,)),
+            Cause.GIVEN_UP: (State.UNKNOWN, (State.IN_DOUBT, State.SUBMITTED)),
+            Cause.REFUSED: (State.REJECTED, UNANSWERED),
+        }
+        end, sources = ends[Cause(event.cause)]
+        for page in self._known(event.part_ids):
+            if page.state in sources:
+                page.state = end
+                self._over(page, event.at, event.why, event.err)
+            else:
+                self.tally["overtaken"] += 1
+
+    def _told(self, event: Told) -> None:
+        for part_id in event.part_ids:
+            page = self.pages.get(part_id)
+            if page is None or not page.owed or page.said.esme != event.esme:
+                self.tally["overtaken"] += 1
+                continue
+            page.told_at = event.at
+            page.rested = self._clock
+            self.tally["dropped" if event.dropped else "told"] += 1
+            if event.dropped:
+                self._note(page, f"{event.at:.3f} receipt not taken by {event.esme}: {event.dropped}")
+
+    def _orphansaged(self, event: OrphansAged) -> None:
+        while self.loose and self.loose[0].at < event.before:
+            self.loose.pop(0)
+            self.tally["orphans_aged"] += 1
+
+    # -- habits ------------------------------------------------------------------------------------------------------
+
+    def _over(self, page: Page, at: float, why: str, err: str) -> None:
+        page.ended, page.ended_at, page.why, page.err = self._clock, at, why, err
+        good = {State.DELIVERED: "delivered", State.EXPIRED: "expired", State.ACCEPTED: "handed_over"}
+        self.tally[good.get(page.state, "failed")] += 1
+        page.rested = 0 if page.owed else self._clock
+
+    def _note(self, page: Page, fact: str) -> None:
+        page.facts = [*page.facts[: FACTS_MAX - 1], fact]
+
+    def _spoke(self, key: str, at: float) -> dict[str, Any]:
+        mine = [pin for pin in self.pins if pin["key"] == key] or [{"key": key, "carrier": "", "bind": "", "went": 0}]
+        mine[0]["at"] = at
+        self.pins = [pin for pin in self.pins if pin["key"] != key] + mine
+        while len(self.pins) > self._multiparts_max or self.pins[0]["at"] < at - self._ttl_s:
+            self.pins.pop(0)
+        return mine[0]
+
+    def _went_not(self, page: Page) -> None:
+        for pin in self.pins:
+            if pin["key"] == page.said.multipart and pin["went"]:
+                pin["went"] -= 1
+                if not pin["went"]:
+                    pin.update(carrier="", bind="")
+
+    def forget(self, part_ids: set[str]) -> None:
+        """These leave memory."""
+        self.pages = {part_id: page for part_id, page in self.pages.items() if part_id not in part_ids}
+        self.names = {name: hit for name, hit in self.names.items() if hit[0] not in part_ids}
