@@ -149,6 +149,7 @@ class Dispatch:
     def connect(self, receipts: Receipts) -> None:
         """Who reads what carriers deliver."""
         self._receipts = receipts
+        receipts.heard = self._heard
 
     @property
     def in_flight(self) -> int:
@@ -395,6 +396,20 @@ class Dispatch:
         """Carriers deliver receipts, or messages from handsets."""
         assert self._receipts is not None, "connect comes before run"
         await self._receipts.delivered(bind, pdus)
+
+    def _heard(self, carrier: str, parts: Iterable[Part], at: float) -> None:
+        """Receipts have just ended these parts: what that says of their carrier, by network."""
+        heard: dict[tuple[str, bool], list[float]] = {}
+        for part in parts:
+            taken = [one.responded_at for one in part.attempts if one.carrier == carrier and one.responded_at]
+            rule = self._rule(part)
+            if taken and rule is not None:
+                delays = heard.setdefault((rule.prefix, part.state == State.DELIVERED), [])
+                delays.append(max(0.0, at - taken[-1]))
+        now = self.ports.clock.monotonic()
+        for (network, delivered), delays in heard.items():
+            mean_s = sum(delays) / len(delays)
+            self.stations[carrier].dossier.receipt(network, delivered, mean_s, now, len(delays))
 
     def changed(self, bind: Bind) -> None:
         """A bind changed its state."""

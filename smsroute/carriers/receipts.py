@@ -16,7 +16,7 @@ Walk: `carriers/bind` hands over one read's worth; Receipted events go to `store
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
@@ -26,7 +26,7 @@ from msgspec import structs
 
 from smsroute.carriers.bind import Bind
 from smsroute.ledger import Ledger
-from smsroute.message import AnyEvent, Receipted, State
+from smsroute.message import Part, Receipted, State
 from smsroute.ports import Ports
 from smsroute.smpp import names, receipt
 from smsroute.smpp.codec import Pdu, PduError, build_responses
@@ -47,6 +47,10 @@ STATE_OF: Final[dict[int, State]] = {
 """SMPP's message_state -> our final state. What is not here is no last word: a false failure causes a paid resend."""
 
 
+Heard = Callable[[str, Iterable[Part], float], None]
+"""Told which parts receipts of a carrier have just ended: (carrier, parts, Unix seconds)."""
+
+
 class Receipts:
     """See the module."""
 
@@ -56,13 +60,14 @@ class Receipts:
         self._store = store
         self._ports = ports
         self.refused: Counter[str] = Counter()
+        self.heard: Heard | None = None
 
     async def delivered(self, bind: Bind, pdus: Sequence[Pdu]) -> None:
         """Make a read's worth of receipts durable, then answer each, in order."""
         now = self._ports.clock.wall()
         carrier, link = bind.carrier, bind.link
         assert link is not None, "what was read came over a link"
-        events: list[AnyEvent] = []
+        events: list[Receipted] = []
         answers: list[tuple[int, tuple[int, int, str]]] = []
         missed: list[Receipted] = []
         for pdu in pdus:
@@ -85,6 +90,9 @@ class Receipts:
         def then(error: StoreError | None) -> None:
             assert error is None, "a receipt is a must entry"
             link.write(data)
+            if self.heard is not None:
+                parts = (self._ledger.parts.get(event.part_id) for event in events)
+                self.heard(carrier.name, {p.part_id: p for p in parts if p and p.ended_at == now}.values(), now)
 
         await self._journal.commit(events, then, must=True)
 

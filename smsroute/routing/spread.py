@@ -51,6 +51,11 @@ class Spread:
             return None
         return tuple(_quantile(counts, share * total) for share in shares)
 
+    @property
+    def count(self) -> int:
+        """Durations in the window, as of the last call."""
+        return sum(sum(row.values()) for row in self._rows)
+
     def _rotate(self, now: float) -> None:
         steps = int((now - self._ends_at) / self._step_s) + 1
         for _ in range(min(steps, len(self._rows))):

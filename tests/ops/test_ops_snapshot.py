@@ -83,6 +83,19 @@ async def test_an_engine_at_work_is_ok(tmp_path: Path, autojump_clock: trio.test
         assert (messages["delivered"], messages["open"], messages["counts"]["told"]) == (100, 0, 100)
 
 
+async def test_receipts_speak_of_their_carrier(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """How many were delivered, and how long after the response; one told twice counts once."""
+    temperament = Temperament().with_words(["receipt_delay=2", "receipts_doubled=1"])
+    async with house(tmp_path, carriers={"orange": temperament}) as it:
+        await it.settle(it.platform(60))
+        await trio.sleep(5)
+        heard = carrier(look(it))["receipts"]
+        assert heard["delivered_ratio"] == 1.0
+        assert heard["delay_s_p50"] == pytest.approx(2.0, rel=0.1)
+        assert it.engine.ledger.counts.receipts_duplicate == 60
+        assert it.engine.dispatch.stations["orange"].dossier.receipt_times.count == 60
+
+
 async def test_figures_nobody_has_are_null(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     """An idle carrier has no latency and no success, rather than none of it."""
     async with house(tmp_path) as it:
