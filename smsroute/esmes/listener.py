@@ -178,7 +178,7 @@ class Doors:
         now = self._ports.clock.monotonic()
         client.link.write(client.session.respond_bind(request, status, SYSTEM_ID, now))
         if status != names.ESME_ROK:
-            self.refused[why] += 1
+            self.refused[names.status_name(status)] += 1
             log.warning("bind.refused", peer=client.peer, system_id=request.system_id[:64], reason=why)
             client.link.finish(f"bind refused: {why}")
             return

@@ -25,7 +25,7 @@ from smsroute.ops.words import iso
 from smsroute.ports import Ports
 from smsroute.routing.decide import CarrierView
 from smsroute.routing.dossier import Dossier
-from smsroute.routing.health import HealthState
+from smsroute.routing.health import Health, HealthState
 from smsroute.smpp.names import status_name
 from smsroute.store.journal import Journal
 
@@ -187,7 +187,7 @@ def _carrier(station: Station, orphans: int, now: float, wall: float, watched_s:
         "name": station.carrier.name,
         "state": state_word(view),
         "quality": round(view.quality, 3),
-        "since": iso(wall - (now - health.since)),
+        "since": iso(wall - now + _since(health)),
         "reason": reason(view, station.binds),
         "drained": station.drained or None,
         "shadow": station.carrier.shadow,
@@ -220,13 +220,18 @@ def _carrier(station: Station, orphans: int, now: float, wall: float, watched_s:
                 "network": network,
                 "state": record.health.state.value,
                 "quality": round(record.score.quality(now), 3),
-                "since": iso(wall - (now - record.health.since)),
+                "since": iso(wall - now + _since(record.health)),
                 "reason": record.health.reason,
             }
             for network, record in dossier.networks.items()
             if record.health.state is not HealthState.ALIVE
         ],
     }
+
+
+def _since(health: Health) -> float:
+    """Since when it is well, or since when it is not: dead, probed and dead again is one sickness."""
+    return health.since if health.sick_since is None else health.sick_since
 
 
 def _bind(bind: Bind) -> Document:

@@ -117,6 +117,7 @@ class Health:
         "name",
         "reason",
         "shadow",
+        "sick_since",
         "since",
         "state",
         "until",
@@ -128,6 +129,7 @@ class Health:
         self.shadow = shadow
         self.state = ALIVE
         self.since = now
+        self.sick_since: float | None = None  # when it was last alive; None while it is
         self.reason = "new"
         self.bound = False
         self.until = 0.0  # when a dead one may be probed
@@ -278,6 +280,8 @@ class Health:
         to = TRANSITIONS[self.state].get(trigger)
         if to is None:
             return False
+        if self.state is ALIVE or to is ALIVE:
+            self.sick_since = None if to is ALIVE else now
         self.state, self.since, self.reason = to, now, reason
         self.changes += 1
         return True

@@ -137,10 +137,14 @@ async def test_a_dead_carrier_is_told_with_its_faults(tmp_path: Path, autojump_c
             await esme.wait_for(lambda esme: esme.submitted_all)
         document = look(it)
         one = carrier(document)
-        assert document["status"] == "warning"
+        assert document["status"] == "warning", document["reasons"]
         assert one["state"] in ("dead", "probe-open", "probe-closed")
         assert one["binds"][0]["state"] == "bound"
         assert one["ejections"]["enforced"] >= 1
+        sick_s = unix(document["at"]) - unix(one["since"])
+        await trio.sleep(20)
+        assert unix(carrier(look(it))["since"]) == unix(one["since"]), "a probe that failed is the same sickness"
+        assert 1 < sick_s < 5.1
         await it.settle(esme)
 
 
