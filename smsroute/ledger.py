@@ -374,7 +374,6 @@ class Ledger:
     def _rest(self, part: Part) -> None:
         part.body = part.body[: part.text_at]  # nothing of the text outlives its use
         self.queues.unwatch(part)
-        self._changed.pop(part.part_id, None)
         self.held_by[part.esme] -= 1
         self._at_rest[part.part_id] = part
 
@@ -397,7 +396,7 @@ class Ledger:
         packed: list[tuple[str, bytes]] = []
         for part_id, part in changed.items():
             if part.at_rest:
-                at_rest[part_id] = part  # a late fact: its row is written anew
+                at_rest[part_id] = part  # came to rest, or learnt a late fact: then its row is written anew
             else:
                 packed.append((part_id, pack_part(part)))
         state = _State(self.counts, list(self.orphans.values()), self.multiparts.kept(), self.last_part_id)
@@ -406,9 +405,7 @@ class Ledger:
     def give_back(self, changes: Changes) -> None:
         """A checkpoint failed: what it took counts as changed again."""
         for part_id, _ in changes.open:
-            part = self.parts[part_id]
-            if not part.at_rest:  # else it came to rest meanwhile, and the next checkpoint has it as such
-                self._changed[part_id] = part
+            self._changed[part_id] = self.parts[part_id]
         for part in changes.at_rest:
             self._changed[part.part_id] = part
         self._late[:0] = changes.late

@@ -99,7 +99,7 @@ class Naive:
         self._clock = 0
         self._orphans_max, self._multiparts_max, self._ttl_s = orphans_max, multiparts_max, multipart_ttl_s
 
-    # -- asked -------------------------------------------------------------------------------------------------------
+    # -- asked --------------------------------------------------------------------------------------------------------
 
     def lanes(self) -> dict[tuple[str, int], list[str]]:
         """Who waits for whom now, names sorted."""
@@ -122,7 +122,7 @@ class Naive:
                 return hit
         return None
 
-    # -- told --------------------------------------------------------------------------------------------------------
+    # -- told ---------------------------------------------------------------------------------------------------------
 
     def apply(self, event: AnyEvent) -> None:
         """Write it down."""
@@ -327,7 +327,7 @@ class Naive:
             self.loose.pop(0)
             self.tally["orphans_aged"] += 1
 
-    # -- habits ------------------------------------------------------------------------------------------------------
+    # -- habits -------------------------------------------------------------------------------------------------------
 
     def _over(self, page: Page, at: float, why: str, err: str) -> None:
         page.ended, page.ended_at, page.why, page.err = self._clock, at, why, err

@@ -104,7 +104,7 @@ class Walk:
         deed(self)
         self.check()
 
-    # -- dice --------------------------------------------------------------------------------------------------------
+    # -- dice ---------------------------------------------------------------------------------------------------------
 
     def _say(self, *events: AnyEvent) -> None:
         """One row of the journal, then the truth."""
@@ -137,12 +137,14 @@ class Walk:
         """Mostly the last one; now and then an older one, or one that never was."""
         page = self.naive.pages.get(part_id)
         tries = len(page.tries) if page else 0
-        return tries - 1 if tries and self.rng.random() < 0.75 else self.rng.randint(0, tries)
+        return tries - 1 if tries and self.rng.random() < 0.6 else self.rng.randint(0, tries)
 
-    # -- events ------------------------------------------------------------------------------------------------------
+    # -- events -------------------------------------------------------------------------------------------------------
 
     def accept(self) -> None:
         """Parts come, and maybe their first attempt in the same row."""
+        if self.ledger.open > 9:
+            return
         rng, at = self.rng, self._later()
         esme, carrier = rng.choice(ESMES), rng.choice(CARRIERS)
         wants, multipart = rng.choice([0, 1, 1, 1, 2]), rng.choice(["", "", "m1", "m2", "m3"])
@@ -347,7 +349,7 @@ class Walk:
                 del picture["by_state"], picture["orphans"]
         assert became == was
 
-    # -- always ------------------------------------------------------------------------------------------------------
+    # -- always -------------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
         """It is the naive ledger; ends are final (law 5); all is bounded (law 10)."""
@@ -363,7 +365,7 @@ class Walk:
 
 # fmt: off
 DEEDS: dict[Callable[[Walk], None], int] = {
-    Walk.accept: 6, Walk.attempt: 5, Walk.withdraw: 1, Walk.take_on: 6, Walk.refuse: 3, Walk.doubt: 3, Walk.requeue: 2,
+    Walk.accept: 6, Walk.attempt: 5, Walk.withdraw: 1, Walk.take_on: 6, Walk.refuse: 3, Walk.doubt: 4, Walk.requeue: 4,
     Walk.move: 1, Walk.receipt: 5, Walk.strange_receipt: 2, Walk.finish: 2, Walk.tell: 4, Walk.age: 1, Walk.release: 2,
     Walk.checkpoint: 3, Walk.replay: 1, Walk.crash: 1,
 }
