@@ -8,6 +8,8 @@ import smpplib.consts
 
 from smsroute.smpp import names, pdu
 
+TLV_NAMES = {row.name for row in pdu.TLVS.values()}
+
 
 def test_statuses_are_those_of_smpplib() -> None:
     """Every ESME_R constant smpplib has stands in our table under the same name and number."""
@@ -37,6 +39,13 @@ def test_tlv_tags_are_those_of_smpplib() -> None:
     shared = theirs.keys() & ours.keys()
     assert len(shared) >= len(theirs) - 3, sorted(theirs.keys() - ours.keys())
     assert {name: theirs[name] for name in shared} == {name: ours[name] for name in shared}
+
+
+def test_tags_the_code_uses_are_those_of_the_table() -> None:
+    """Each tag constant has its own name in the TLV table."""
+    constants = {name.lower(): value for name, value in vars(names).items() if name.lower() in TLV_NAMES}
+    assert len(constants) == 10
+    assert constants == {row.name: tag for tag, row in pdu.TLVS.items() if row.name in constants}
 
 
 def test_message_states_are_those_of_smpplib() -> None:

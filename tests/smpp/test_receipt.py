@@ -157,11 +157,38 @@ class TestReading:
         assert told(tlvs=((names.MESSAGE_STATE, b"\2"),)).conflict == ""
 
     @pytest.mark.parametrize(
-        ("value", "state"), [(b"\2", 2), (b"\0\0\0\2", 2), (b"\x0a", 2), (b"", 2), (b"\0\0\0\0\3", 2), (b"\3", 3)]
+        ("value", "state"),
+        [
+            (b"\2", MessageState.DELIVERED),
+            (b"\0", MessageState.SCHEDULED),
+            (b"\0\0\0\2", MessageState.DELIVERED),
+            (b"\x0a", MessageState.EXPIRED),
+            (b"", MessageState.EXPIRED),
+            (b"\0\0\0\0\2", MessageState.EXPIRED),
+        ],
     )
     def test_message_state_of_odd_sizes(self, value: bytes, state: int) -> None:
-        """Four octets are read; what is no state leaves the word to decide."""
-        assert state == told(tlvs=((names.MESSAGE_STATE, value),)).state
+        """Up to four octets are read, 0 is a state too; what is no state leaves the word to decide."""
+        assert state == told(b"id:7 stat:EXPIRED", tlvs=((names.MESSAGE_STATE, value),)).state
+
+    def test_labels_in_the_text_are_text(self) -> None:
+        """The first of each label counts, in the common form and in any other."""
+        said = b" text:id:999 stat:UNDELIV err:7"
+        for head in (TEXT.rpartition(b" text")[0], b"ID:7 STAT:DELIVRD ERR:000"):
+            found = told(head + said)
+            assert (found.ids, found.word, found.err) == ((("text", "7"),), "DELIVRD", "000")
+            assert found.text == "id:999 stat:UNDELIV err:7"
+
+    @pytest.mark.parametrize("coding", ["utf-16-be", "utf-16-le"])
+    @pytest.mark.parametrize("data_coding", [0, 8])
+    def test_sixteen_bits_either_way_round(self, coding: str, data_coding: int) -> None:
+        """Both byte orders are read, whatever data_coding says."""
+        found = told("id:7 stat:DELIVRD".encode(coding), data_coding=data_coding)
+        assert (found.ids, found.word) == ((("text", "7"),), "DELIVRD")
+
+    def test_a_long_err_is_cut(self) -> None:
+        """16 characters are kept of an error nobody expects to be longer."""
+        assert told(b"id:7 stat:REJECTD err:" + b"x" * 40).err == "x" * 16
 
     def test_dates_of_nothing_are_none(self) -> None:
         """Blank and all-zero dates are not dates."""

@@ -99,6 +99,12 @@ def test_part_sizes(said: str, sizes: list[int]) -> None:
     assert sizes == [len(part) for part in text.split(said, 7)[1]]
 
 
+def test_part_sizes_with_a_wide_reference() -> None:
+    """A 16-bit reference costs one octet more: 152 septets, 66 characters."""
+    assert [len(part) for part in text.split("a" * 305, 7, wide=True)[1]] == [159, 159, 8]
+    assert [len(part) for part in text.split("я" * 133, 7, wide=True)[1]] == [139, 139, 9]
+
+
 def test_more_than_255_parts_are_refused() -> None:
     """The header has one octet for it."""
     with pytest.raises(ValueError, match="parts"):

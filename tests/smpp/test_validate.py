@@ -35,6 +35,7 @@ def payload(text: bytes) -> bytes:
         ({"short_message": b"x", "tlv": payload(b"y")}, names.ESME_ROPTPARNOTALLWD),
         ({"esm_class": 0x40}, names.ESME_RINVMSGLEN),
         ({"esm_class": 0x40, "short_message": b"\5\0\3\1"}, names.ESME_RINVESMCLASS),
+        ({"esm_class": 0x40, "short_message": b"\4\0\3\1"}, names.ESME_RINVESMCLASS),
         ({"esm_class": 0x40, "tlv": payload(b"\5\0\3\1")}, names.ESME_RINVESMCLASS),
         (
             {"esm_class": 0x40, "short_message": b"\5\0\3\1\2\1x", "tlv": codec.build_tlv(0x020C, b"\0\1")},
