@@ -33,7 +33,7 @@ def life_of(first: int) -> list[AnyEvent]:
 
 
 def test_a_message_costs_the_ledger_little() -> None:
-    """The five facts of a message are applied in at most 15 us; 7 us were measured on the machine this was written on."""
+    """The five facts of a message are applied in at most 15 us; 7 us were measured where it was written."""
     lives = [life_of(first) for first in range(0, MESSAGES, BATCH)]
     best_us = float("inf")
     for _ in range(3):
