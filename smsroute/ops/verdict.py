@@ -3,8 +3,8 @@
 Rules:
 - critical: messages cannot come in or cannot go out. The store takes nothing, memory is full, or every carrier of a
   route is out.
-- warning: something is sick and the rest carries it. A carrier, network or bind is out, receipts wait long for an ESME,
-  checkpoints stand still, memory fills.
+- warning: something is sick and the rest carries it. A carrier, network or bind is out or does badly, receipts match
+  nothing or wait long for an ESME, checkpoints stand still, memory fills.
 - What a person drained is no fault; it counts when nothing is left beside it.
 - Pure: a document and the config give the verdict.
 
@@ -20,6 +20,8 @@ from smsroute.ops.words import age
 
 MEMORY_WARNING_SHARE: Final = 0.8
 CHECKPOINTS_MISSED: Final = 12
+QUALITY_WARNING: Final = 0.7  # full windows alone cost 0.2: below this something is wrong, and routing goes around it
+ORPHANS_WARNING_SHARE: Final = 0.1  # of a carrier's receipts in the receipt window
 SEVERITIES: Final = ("critical", "warning")
 
 Document = dict[str, Any]
@@ -82,8 +84,12 @@ def _carrier(carrier: Document, config: Config, say: Any) -> None:
     for network in carrier["networks"]:
         why = f"{network['state']} for numbers {network['network'] or 'anywhere'}: {network['reason']}"
         say("warning", "network", name, why, network["since"])
-    if carrier["quality"] < config.limits.quality_floor:
+    if carrier["quality"] < QUALITY_WARNING:
         say("warning", "carrier", name, f"quality {carrier['quality']:.2f}: {carrier['reason']}")
+    receipts = carrier["receipts"]
+    unmatched, least = receipts["orphans"], config.limits.receipt_samples_min
+    if unmatched >= least and unmatched >= ORPHANS_WARNING_SHARE * (unmatched + receipts["matched"]):
+        say("warning", "receipts", name, f"{unmatched} receipts name no message of ours: is `dialect: ids` right?")
     for bind in carrier["binds"]:
         if bind["state"] != "bound" and not bind["drained"]:
             say("warning", "bind", bind["name"], f"{bind['state']}: {bind['reason']}", bind["since"])

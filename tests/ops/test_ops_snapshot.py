@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 
+from smsroute.message import Blame
 from smsroute.ops.verbs import Verbs
 from smsroute.ops.words import unix
 from smsroute.sim.esme import EsmeSettings
@@ -94,6 +95,33 @@ async def test_receipts_speak_of_their_carrier(tmp_path: Path, autojump_clock: t
         assert heard["delay_s_p50"] == pytest.approx(2.0, rel=0.1)
         assert it.engine.ledger.counts.receipts_duplicate == 60
         assert it.engine.dispatch.stations["orange"].dossier.receipt_times.count == 60
+
+
+async def test_receipts_that_match_nothing_are_a_warning(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A carrier whose receipts name ids in another notation than ours expects is told, with what to look at."""
+    temperament = Temperament().with_words(["ids=hex-dec", "receipt_delay=0.1"])
+    async with house(tmp_path, carriers={"orange": temperament}) as it:
+        esme = it.platform(60)
+        with trio.fail_after(60):
+            await esme.wait_for(lambda esme: esme.submitted_all)
+        await trio.sleep(5)
+        document = look(it)
+        assert reasons(document) == [("warning", "receipts", "orange")]
+        assert "is `dialect: ids` right?" in document["reasons"][0]["reason"]
+        assert carrier(document)["receipts"]["orphans"] == document["messages"]["orphans"] == 60
+
+
+async def test_a_carrier_that_does_badly_is_a_warning(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """Alive, and half of what it says is a refusal: routing goes around it, and health says so before it is dead."""
+    async with house(tmp_path, carriers=TWO) as it:
+        score = it.engine.dispatch.stations["orange"].dossier.overall.score
+        score.answered(Blame.OK, 0.02, trio.current_time(), 30)
+        score.answered(Blame.TRANSIENT, 0.02, trio.current_time(), 15)
+        document = look(it)
+        assert reasons(document) == [("warning", "carrier", "orange")]
+        assert document["reasons"][0]["reason"] == "quality 0.67: success 0.67"
 
 
 async def test_figures_nobody_has_are_null(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
