@@ -27,9 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", required=True, metavar="NUMBER", help="whom the message is for, such as +33612345678")
     parser.add_argument("--from", dest="sender", default="", metavar="SENDER", help="its source_addr")
     parser.add_argument("--esme", default="", metavar="NAME", help="who sends it (default: nobody in particular)")
-    parser.add_argument(
-        "--class", dest="kind", default="", metavar="CLASS", help="otp, alert, info, marketing"
-    )
+    parser.add_argument("--class", dest="kind", default="", metavar="CLASS", help="otp, alert, info, marketing")
     parser.add_argument("--offline", action="store_true", help="ask no engine: by the config alone")
 
 
