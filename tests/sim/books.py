@@ -32,9 +32,21 @@ class Attempt:
 
     carrier: str
     bind: str
+    taken: str = ""  # the carrier's id, once its ESME_ROK is durable
+    doubted: bool = False
     refused: bool = False
     withdrawn: bool = False
     resent: bool = False
+
+
+@attrs.frozen
+class Word:
+    """A receipt that is durable."""
+
+    carrier: str
+    message_ids: frozenset[str]  # every way its id may be written
+    state: str
+    at: float
 
 
 @attrs.define
@@ -47,9 +59,10 @@ class Paper:
     wants_receipt: int
     multipart: str
     accepted_at: float
+    validity_s: float
     attempts: list[Attempt] = attrs.field(factory=list)
     promised: bool = False  # the engine wrote ESME_ROK
-    delivered_at: float = -1.0  # a receipt saying DELIVRD was answered by the engine
+    words: set[str] = attrs.field(factory=set)  # of receipts about it that the engine read
     tells: int = 0  # deliver_sm written to its ESME
     acknowledged_at: float = -1.0  # its ESME's ESME_ROK was read by the engine, for the first time in
     acknowledged_in: int = -1  # this life of it

@@ -11,6 +11,7 @@ Walk: `world` starts the faults that the options name, all at once, for the phas
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -150,9 +151,23 @@ async def platform_sulks(world: World, rng: random.Random) -> None:
 
 
 async def power_off(world: World, rng: random.Random) -> None:
-    """The engine's machine loses its power at any moment, once or twice, and comes back on the same disk."""
-    async for bad_s in _turns(world, rng, "power off", (1, 30), (0.1, 8)):
-        world.power_off(rng.random() < 0.5, bad_s)
+    """The engine's machine loses its power at some event (a PDU, a journal row, a log line, whatever comes as the nth),
+    and comes back on the same disk."""
+    while True:
+        down_s, quietly = rng.uniform(0.1, 8), rng.random() < 0.5
+        rung = trio.Event()
+        at = world.auditor.notes + rng.randint(1, 1500)
+        world.auditor.alarm = (at, functools.partial(_blackout, world, quietly, down_s, rung))
+        try:
+            await rung.wait()
+            await trio.sleep(down_s)
+        finally:
+            world.auditor.alarm = None
+
+
+def _blackout(world: World, quietly: bool, down_s: float, rung: trio.Event) -> None:
+    world.power_off(quietly, down_s)
+    rung.set()
 
 
 async def restart(world: World, rng: random.Random) -> None:
@@ -196,6 +211,7 @@ SICK_DISKS: tuple[tuple[Kind, float], ...] = (("full", 1.0), ("failed", 0.5), ("
 async def clock_step(world: World, rng: random.Random) -> None:
     """The engine's wall clock is set forwards or back, and drifts in between."""
     async for _ in _turns(world, rng, "clock step", (3, 20), (0, 0)):
+        world.auditor.clocks_agree = False
         world.clock.step(rng.choice((-3600.0, -30.0, -1.0, 1.0, 30.0)))
         world.clock.drift(rng.choice((0.0, 1e-3, -1e-3)))
 

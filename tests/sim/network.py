@@ -93,6 +93,7 @@ class Pipe:
         self.sender_closed = False
         self.receiver_closed = False
         self.size = 0  # octets sent and not yet read
+        self.held_at = -math.inf  # when a sender last had to wait for room
         self._pieces: deque[tuple[float, bytes]] = deque()
         self._last_at = 0.0
         self._end_at = math.inf  # when the reader hears of the sender's close
@@ -198,6 +199,7 @@ class Pipe:
     async def _until_writable(self) -> None:
         self._writable = trio.Event()
         await self._writable.wait()
+        self.held_at = trio.current_time()
 
     async def receive(self, octets_max: int) -> bytes:
         """`receive_some` of the receiving end."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -60,6 +60,7 @@ ID_RULES: tuple[tuple[IdFormat, IdRule], ...] = (
 PREFIXES: Any = ("336", "3367")
 SMALL = Limits(
     receive_octets=512,
+    esme_receive_octets=512,
     first_sequence=FIRST_SEQUENCE,
     esme_response_timeout_s=8.0,
     esme_enquire_link_s=15.0,
@@ -191,7 +192,7 @@ def _carrier(rng: random.Random, name: str, address: str) -> CarrierOptions:
         response_timeout_s=4.0,
         reconnect_min_s=0.5,
         reconnect_max_s=8.0,
-        dialect=Dialect(ids=rule),
+        dialect=Dialect(ids=cast(IdRule, rule)),
     )
     temperament = Temperament(
         response_delay=rng.choice(("0", "0.05", "lognormal:0.1:0.8", "normal:0.5:0.3")),

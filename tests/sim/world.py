@@ -33,6 +33,7 @@ from smsroute.message import (
     Accepted,
     Attempted,
     Blame,
+    Doubted,
     Part,
     Receipted,
     Requeued,
@@ -62,6 +63,8 @@ from tests.sim.wire import TOKEN
 LOOK_S = 0.5
 NODE = "n1"
 STOP_S = 60.0
+WAITING_FACTOR = 4
+"""Every reader may add one batch before it is held."""
 FAULT = re.compile(r"\.fault$")
 TOLD = ("bind", "session", "reason", "kind", "carrier", "esme", "error", "receipts", "in_flight")
 """What of a log line goes into the trace; paths and durations of real time must not."""
@@ -78,6 +81,7 @@ class Report:
     digest: str
     virtual_s: float
     counts: Counter[str]
+    longest_wait_s: float
     states: Counter[str]
 
 
@@ -142,7 +146,7 @@ class World:
         self.auditor.at_rest(stories, self._handsets())
         self._check()
         states = Counter(story.state for story in stories.values() if story is not None)
-        return Report(self.auditor.digest, virtual_s, self.auditor.counts, states)
+        return Report(self.auditor.digest, virtual_s, self.auditor.counts, self.auditor.longest_wait_s, states)
 
     def _ports(self, name: str) -> Ports:
         """A peer's: a clock and dice of its own."""
@@ -157,10 +161,23 @@ class World:
                     faults.start_soon(FAULTS[name], self, self.entropy.rng(f"fault/{name}"))
 
     async def _watch(self) -> None:
-        """Stop at the first broken law, near what broke it."""
+        """Stop at the first broken law, near what broke it; look at what must stay bounded."""
         while True:
+            self._bounded()
             self._check()
             await trio.sleep(LOOK_S)
+
+    def _bounded(self) -> None:
+        if self.engine is None:
+            return
+        limits, ledger = self.options.limits, self.engine.ledger
+        for what, size, most in (
+            ("orphans", len(ledger.orphans), limits.orphans_max),
+            ("multiparts", len(ledger.multiparts), limits.multiparts_max),
+            ("events that wait for the disk", self.engine.journal.waiting, WAITING_FACTOR * limits.journal_waiting_max),
+        ):
+            if size > most:
+                self.auditor.breach("law 10", f"{size} {what}, at most {most} allowed")
 
     def _check(self) -> None:
         if self.auditor.broken:
@@ -287,22 +304,30 @@ class World:
 
     def _durable(self, record: bytes) -> None:
         auditor = self.auditor
-        for event in unpack(record):
+        events = unpack(record)
+        for event in events:
             match event:
                 case Accepted():
-                    auditor.durable_accept(event.part_id, event.body, event.esme, event.wants_receipt)
+                    validity_s = event.expires_at - event.at
+                    auditor.durable_accept(event.part_id, event.body, event.esme, event.wants_receipt, validity_s)
                 case Attempted():
                     auditor.durable_attempt(event.part_ids, event.carrier, event.bind)
                 case Withdrawn():
                     auditor.durable_withdrawal(event.part_ids)
+                case Doubted():
+                    auditor.durable_doubt(event.part_ids)
                 case Requeued():
                     auditor.durable_resend(event.part_ids)
-                case Responded() if event.blame != Blame.OK:
+                case Responded() if event.blame == Blame.OK:
+                    auditor.durable_taken(event.part_id, event.attempt, event.carrier_message_id)
+                case Responded():
                     auditor.durable_refusal(event.part_id, event.attempt)
                 case Receipted():
-                    auditor.durable_receipt(event.carrier, event.keys)
+                    state = State(event.state).name if event.state >= 0 else ""
+                    auditor.durable_receipt(event.carrier, event.keys, state)
                 case Told():
                     auditor.durable_told(event.part_ids, bool(event.dropped))
+        auditor.note(f"durable {' '.join(type(event).__name__ for event in events)}")
 
     def logged(self, _: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """A structlog processor: the engine's log becomes part of the trace; a fault of ours is a breach."""
@@ -338,8 +363,7 @@ def _story(part: Part | None) -> Story | None:
     if part is None:
         return None
     attempts = tuple(
-        Attempt(one.carrier, one.bind, one.blame not in (-1, Blame.OK), one.withdrawn, one.resent)
-        for one in part.attempts
+        Attempt(one.carrier, one.bind, withdrawn=one.withdrawn, resent=one.resent) for one in part.attempts
     )
     return Story(State(part.state).name, part.final, part.at_rest, attempts, part.why)
 
