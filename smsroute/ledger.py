@@ -122,10 +122,6 @@ class Ledger:
         hit = self.ids.find(event)
         return "" if hit is None else hit[0].part_id
 
-    def knows(self, carrier: str, keys: Iterable[str]) -> bool:
-        """Whether memory holds an attempt that one of these receipt ids names."""
-        return self.ids.knows(carrier, keys)
-
     # -- the one way in -----------------------------------------------------------------------------------------------
 
     def apply(self, event: AnyEvent) -> None:
@@ -152,6 +148,7 @@ class Ledger:
             event.route,
             event.carrier,
             event.at,
+            session=event.session,
         )
         self.parts[event.part_id] = self._changed[event.part_id] = part
         self.by_state[State.DUE] += 1

@@ -31,12 +31,16 @@ BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLErro
 class Link:
     """See the module."""
 
-    def __init__(self, stream: trio.abc.Stream, session: Session, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, session: Session, clock: Clock, limits: Limits, receive_octets: int
+    ) -> None:
+        """`receive_octets`: the most one read takes."""
         self.session = session
         self.why = ""
         self._stream = stream
         self._clock = clock
         self._limits = limits
+        self._receive_octets = receive_octets
         self._buffer: list[bytes] = []
         self._buffered = 0
         self._wake = trio.Event()
@@ -93,7 +97,7 @@ class Link:
 
     async def _read(self, receiver: Receiver) -> None:
         session = self.session
-        size = self._limits.receive_octets
+        size = self._receive_octets
         while not session.closing:
             try:
                 data = await self._stream.receive_some(size)

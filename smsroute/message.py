@@ -152,6 +152,7 @@ class Part(msgspec.Struct, array_like=True, gc=False):
     why: str = ""  # why it ended so, or waits so, for people
     told_at: float = 0.0  # when the ESME answered for the receipt (or it was dead-lettered)
     facts: list[str] = []  # late and conflicting receipts, moves: "what happened that changed nothing"
+    session: int = 0  # the ESME's session it came by: its receipt prefers that one
 
     @property
     def final(self) -> bool:
@@ -197,6 +198,7 @@ class Accepted(Event, tag=2, frozen=True):
     route: str
     carrier: str
     multipart: str = ""
+    session: int = 0  # the ESME's session it came by
 
 
 class Attempted(Event, tag=3, frozen=True):

@@ -128,11 +128,6 @@ class Ids:
                 return hit
         return None
 
-    def knows(self, carrier: str, keys: Iterable[str]) -> bool:
-        """Whether any of these keys means something."""
-        named = self._named.get(carrier)
-        return named is not None and any(key in named for key in keys)
-
     def drop(self, part: Part) -> None:
         """This part leaves memory."""
         for attempt in part.attempts:

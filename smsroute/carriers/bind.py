@@ -191,7 +191,7 @@ class Bind:
         now = self._ports.clock.monotonic()
         session = Session(Role.ESME, self._session_limits(), now, first_sequence=self._limits.first_sequence)
         self._session = session
-        self._link = Link(stream, session, self._ports.clock, self._limits)
+        self._link = Link(stream, session, self._ports.clock, self._limits, self._limits.receive_octets)
         self._hopeless = False
         self._link.write(self._bind_request(session, now))
         try:

@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
+from typing import Final
 
 import trio
 
@@ -53,6 +54,9 @@ from smsroute.smpp.codec import Pdu, parse_sm
 from smsroute.smpp.session import Response
 from smsroute.store.base import StoreError
 from smsroute.store.journal import Journal
+
+CARRIERS_WORD: Final = frozenset({State.DELIVERED, State.REJECTED, State.DELETED})
+"""Ends a carrier answers for; expired and undeliverable are mostly the handset's and touch no score (law 9)."""
 
 Pin = tuple[str, str]
 """The carrier and bind that a multipart message took."""
@@ -401,6 +405,8 @@ class Dispatch:
         """Receipts have just ended these parts: what that says of their carrier, by network."""
         heard: dict[tuple[str, bool], list[float]] = {}
         for part in parts:
+            if part.state not in CARRIERS_WORD:
+                continue
             taken = [one.responded_at for one in part.attempts if one.carrier == carrier and one.responded_at]
             rule = self._rule(part)
             if taken and rule is not None:

@@ -57,7 +57,10 @@ class Limits:
 
     # -- the wire ------------------------------------------------------------------------------------------------------
     pdu_octets_max:             int   = octets(66_560, 512, 1 << 20, "64 KiB of payload and TLVs; judged unbuffered")
-    receive_octets:             int   = octets(65_536, 256, 1 << 20, "one read: some 400 submit_sm, one batch")
+    # Both are read once a commit: what a carrier says is read in larger bites than new submits, so that under full load
+    # the engine finishes messages before it admits more.
+    esme_receive_octets:        int   = octets(16_384, 256, 1 << 20, "one read of an ESME: some 120 submits, one batch")
+    receive_octets:             int   = octets(262_144, 256, 1 << 24, "one read of a carrier")
     send_buffer_octets_max:     int   = octets(4 << 20, 1024, 1 << 28, "a peer that does not read is cut off here")
     sessions_max:               int   = count(1000, 1, 100_000, "ESME links, bound or not")
     links_per_peer_max:         int   = count(200, 1, 100_000, "from one address, before and after bind")

@@ -114,7 +114,7 @@ class Accept:
         answers: list[tuple[int, int, str]] = []
         events: list[AnyEvent] = []
         for pdu in pdus:
-            judged = refusal or (self._judge(esme, pdu, wall, flight) if len(events) < granted else THROTTLED)
+            judged = refusal or (self._judge(client, esme, pdu, wall, flight) if len(events) < granted else THROTTLED)
             if isinstance(judged, int):
                 books.refused[judged] += 1
                 answers.append((judged, pdu.sequence_number, ""))
@@ -158,7 +158,7 @@ class Accept:
         """How many of `offered` parts the ESME's window and rate let in now."""
         return books.rate.take(max(0, min(offered, esme.window - client.unanswered)), monotonic)
 
-    def _judge(self, esme: Esme, pdu: Pdu, wall: float, flight: Flight) -> Accepted | int:
+    def _judge(self, client: Client, esme: Esme, pdu: Pdu, wall: float, flight: Flight) -> Accepted | int:
         """The event that accepts a submit, its place reserved; or the status that refuses it."""
         try:
             submit = parse_sm(pdu.body)
@@ -192,12 +192,13 @@ class Accept:
             message_class,
             source_addr,
             destination_addr,
-            pdu.body,
+            pdu.body[: submit.end_at],  # stray octets behind the last TLV go no further
             submit.text_at,
             submit.registered_delivery & 3,
             min(expires_at, wall + self._limits.validity_max_s),
             *placed,
             multipart,
+            client.number,
         )
 
 

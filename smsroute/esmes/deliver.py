@@ -93,13 +93,17 @@ class Deliver:
         clients = self._clients.get(esme)
         if outbox is None or not clients:
             return
-        while outbox.ready:
-            client = max(clients, key=_room)
-            room = min(_room(client), self._limits.outbox_batch_max)
-            if room <= 0:
-                return
-            parts = self._take(outbox, room)
-            if parts:
+        room = {client: _room(client) for client in clients}
+        by_number = {client.number: client for client in clients}
+        while outbox.ready and (places := sum(room.values())) > 0:
+            shares: dict[Client, list[Part]] = {}
+            for part in self._take(outbox, min(places, self._limits.outbox_batch_max)):
+                client = by_number.get(part.session)
+                if client is None or room[client] <= 0:
+                    client = max(room, key=room.__getitem__)
+                room[client] -= 1
+                shares.setdefault(client, []).append(part)
+            for client, parts in shares.items():
                 self._send(client, parts)
 
     def _take(self, outbox: Outbox, most: int) -> list[Part]:
@@ -195,4 +199,4 @@ class Deliver:
 
 
 def _room(client: Client) -> int:
-    return client.session.room if client.link.up and client.session.bound else 0
+    return max(0, client.session.room) if client.link.up and client.session.bound else 0

@@ -118,7 +118,7 @@ class Doors:
         self._number += 1
         now = self._ports.clock.monotonic()
         session = Session(Role.SMSC, self._session_limits(), now, limits.first_sequence, defer_unbind=True)
-        link = Link(stream, session, self._ports.clock, limits)
+        link = Link(stream, session, self._ports.clock, limits, limits.esme_receive_octets)
         client = Client(self._number, peer, session, link)
         self.clients[client.number] = client
         self._by_peer[peer] += 1

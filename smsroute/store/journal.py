@@ -108,16 +108,19 @@ class Journal:
             await self._healed.wait()
 
     def close(self) -> None:
-        """Let `run` return once all that is queued is durable."""
+        """Let `run` return once all that is queued is durable, or a sick disk refused once more: what is lost then
+        are answers, and an attempt without its answer is in doubt at the next start."""
         self._closing = True
         self._wake.set()
 
     async def run(self) -> None:
         """The writer: one commit after another for as long as the engine lives. Raises StoreError only when fenced."""
         while True:
+            if self._closing and (self.failing is not None or not self._queue):
+                if self._queue:
+                    log.error("store.abandoned", events=self._pending)
+                return
             if not self._queue:
-                if self._closing:
-                    return
                 self._wake = trio.Event()
                 await self._wake.wait()
                 continue
@@ -185,6 +188,8 @@ class Journal:
                 if error.kind == "fenced":
                     raise
                 self.failing = error
+                if self._closing:
+                    return
                 continue
             self.seq += 1
             self.failing = None

@@ -59,6 +59,10 @@ class Desk:
         """Who is due now at a carrier, in order."""
         return [part.part_id for part in self.ledger.queues.due(carrier)]
 
+    def whose(self, key: str, carrier: str = "orange") -> str:
+        """The part a receipt with this id would go to."""
+        return self.ledger.whose(Receipted(carrier, self.now, [key], State.DELIVERED))
+
     def owed(self, esme: str = "acme") -> list[str]:
         """What an ESME is owed, in order."""
         outbox = self.ledger.outboxes.get(esme)

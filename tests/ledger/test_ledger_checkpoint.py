@@ -95,8 +95,7 @@ def test_parts_at_rest_leave_memory_oldest_first_once_they_are_written() -> None
     assert list(desk.ledger.parts) == ["P2", "P3", "P4"]
     assert desk.ledger.forget(keep=0) == 2
     assert list(desk.ledger.parts) == ["P4"]
-    assert not desk.ledger.knows("orange", ["a0", "a1", "a2", "a3"])
-    assert desk.ledger.knows("orange", ["a4"])
+    assert [desk.whose(f"a{number}") for number in range(5)] == ["", "", "", "", "P4"]
     assert desk.ledger.by_state[State.ACCEPTED] == 1
 
 

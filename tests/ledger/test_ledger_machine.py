@@ -240,7 +240,6 @@ class Walk:
         event = Receipted(carrier, at, keys, state, "000", "WORD", number)
         meant = self.naive.means(event)
         assert self.ledger.whose(event) == (meant[0] if meant else "")
-        assert self.ledger.knows(carrier, keys) == any((carrier, key) in self.naive.names for key in keys)
         closed = self.disk.closed
         stored = next((closed[carrier, key] for key in keys if (carrier, key) in closed), "")
         self._say(Receipted(carrier, at, keys, state, "000", "WORD", number, meant[0] if meant else stored))
