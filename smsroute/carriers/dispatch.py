@@ -16,6 +16,7 @@ STRATEGIES
     moving              Parts queued at a carrier that is sick, drained or without room move to one the plan prefers and
                         that has room, each with its reason. A multipart message moves only while none of its parts
                         went (law 8).
+    nobody in the way   A part that may not go holds up only those that may not go either (`carriers/lanes`).
     shared plans        Who may take a route and class now, with what weight and why, is computed once per `plan_ttl_s`
                         and whenever a carrier's health changes, not per message.
     reserve, journal,   A place in a bind's window and a token of its pace are taken before the attempt is written down
@@ -31,24 +32,23 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
 from typing import Final
 
 import trio
 
 from smsroute.carriers.answers import Answers
 from smsroute.carriers.bind import Bind, Row
+from smsroute.carriers.lanes import Lanes, Round
 from smsroute.carriers.receipts import Receipts
 from smsroute.carriers.station import Station
 from smsroute.carriers.sweep import Sweep
 from smsroute.config import Config
 from smsroute.ledger import Ledger
-from smsroute.message import AnyEvent, Attempted, Moved, Part, State, Withdrawn
+from smsroute.message import AnyEvent, Attempted, Part, State, Withdrawn
 from smsroute.ports import Ports
 from smsroute.routing import decide
-from smsroute.routing.decide import Plan, Ranked
+from smsroute.routing.decide import Plan
 from smsroute.routing.table import Rule, Table
 from smsroute.smpp.codec import Pdu, parse_sm
 from smsroute.smpp.session import Response
@@ -88,7 +88,7 @@ class Flight:
         else:
             carrier, reason = dispatch.choose(rule, message_class, now, self._loads)
         self._loads[carrier] += 1
-        if not dispatch.draining and not dispatch.ledger.queues.ahead(carrier, message_class):
+        if not dispatch.draining and not dispatch.lanes.ahead(carrier, message_class):
             station = dispatch.stations[carrier]
             if not station.drained:
                 bind = station.bind_with_room() if pin is None else station.bind_named(pin[1])
@@ -116,12 +116,13 @@ class Flight:
         ]
 
     def leave(self, error: StoreError | None) -> None:
-        """Durable: write them. Not durable: give the places back."""
+        """Durable: write them. Not durable: give the places back, and that of a probe too."""
         for (bind, _, network, _), part_ids in self._rows.items():
             if error is None:
                 self._dispatch.launch(bind, network, part_ids)
             else:
                 bind.release(len(part_ids))
+                self._dispatch.stations[bind.carrier.name].dossier.probe_withdrawn(network, self._now)
         for multipart in self._pins:
             self._dispatch.pins.pop(multipart, None)  # from here the ledger knows
 
@@ -145,8 +146,13 @@ class Dispatch:
         self._rng = ports.entropy.rng("dispatch")
         self._plans: dict[tuple[str, str, int], tuple[float, Plan]] = {}
         self._wakes = {name: trio.Event() for name in config.carriers}
+        self._strays = trio.Event()  # parts wait for a carrier that left the config
+        self._senders = {(bind.carrier.name, bind.name) for bind in self.binds if bind.sends}
+        if not self.binds:
+            self.tried.set()
         self._quiet = trio.Event()
         self._sweep = Sweep(config, ledger, journal, ports, released=self._tick, elsewhere=self.other_carrier)
+        self.lanes = Lanes(self)
         self._answers = Answers(self)
         self._receipts: Receipts | None = None
 
@@ -188,11 +194,18 @@ class Dispatch:
         carrier."""
         plan = self.plan(rule, message_class, now)
         for probe in plan.probes:
-            if self.stations[probe.carrier].dossier.claim_probe(rule.prefix, now):
-                self._stale()
+            if not self.lanes.ahead(probe.carrier, message_class) and self.claim_probe(probe.carrier, rule, now):
                 return probe.carrier, probe.reason
         ranked = decide.pick(plan, self._rng, loads) or plan.waiting
         return ranked.carrier, ranked.reason
+
+    def claim_probe(self, carrier: str, rule: Rule, now: float) -> bool:
+        """Take the place of the probe for a part that leaves at once; one that could not would never ask."""
+        station = self.stations[carrier]
+        if station.headroom(now) <= 0 or not station.dossier.claim_probe(rule.prefix, now):
+            return False
+        self._stale()
+        return True
 
     def _stale(self) -> None:
         """Health changed: the next part of each route gets a new plan, which remembers the one before."""
@@ -202,7 +215,7 @@ class Dispatch:
         """Another carrier of the part's route that may take it now, the best first; None when there is none."""
         if part.multipart and self.pin(part.multipart) is not None:
             return None
-        rule = self._rule(part)
+        rule = self.rule(part)
         if rule is None:
             return None
         plan = self.plan(rule, part.message_class, self.ports.clock.monotonic())
@@ -213,19 +226,20 @@ class Dispatch:
         pin = self.pins.get(multipart)
         if pin is None:
             known = self.ledger.multiparts.get(multipart)
-            if known is not None and known.bind and known.carrier in self.stations:
+            if known is not None and (known.carrier, known.bind) in self._senders:
                 return known.carrier, known.bind
         return pin
 
-    def _rule(self, part: Part) -> Rule | None:
+    def rule(self, part: Part) -> Rule | None:
+        """The rule that speaks for a part now; None when no route leads there any more."""
         return self.table.match(part.destination_addr, part.source_addr, part.esme, part.message_class)
 
     # -- what waits ----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Each carrier's task, and the timekeeper's."""
-        await self._rehome()
+        """Each carrier's task, the timekeeper's, and one for parts of carriers that are gone."""
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._rehome)
             nursery.start_soon(self._sweep.run)
             for name in self.stations:
                 nursery.start_soon(self._empty_lanes, name)
@@ -233,9 +247,7 @@ class Dispatch:
     def wake(self, carriers: Iterable[str]) -> None:
         """Something changed for these carriers: parts, room, pace or health."""
         for name in carriers:
-            wake = self._wakes.get(name)
-            if wake is not None:  # else a carrier that left the config: `_rehome` moves its parts
-                wake.set()
+            self._wakes.get(name, self._strays).set()
 
     def _tick(self) -> None:
         now = self.ports.clock.monotonic()
@@ -243,27 +255,28 @@ class Dispatch:
         if any(changed):
             self._stale()
             self.wake(self.stations)
-        elif self.ledger.queues.woken:
-            self.wake(self.ledger.queues.woken)
+        self.wake(self.ledger.queues.woken)
         self.ledger.queues.woken.clear()
 
     async def _rehome(self) -> None:
-        """Parts that wait for a carrier the config no longer has go where its routes lead now."""
-        now, wall = self.ports.clock.monotonic(), self.ports.clock.wall()
-        moved: dict[tuple[str, str], list[str]] = {}
-        for name in sorted(self.ledger.queues.lanes.keys() - self.stations.keys()):
-            for part in self.ledger.queues.due(name):
-                rule = self.table.match(part.destination_addr, part.source_addr, part.esme, part.message_class)
-                if rule is not None:
-                    carrier, _ = self.choose(rule, part.message_class, now, {})
-                    moved.setdefault((carrier, rule.route.name), []).append(part.part_id)
-        if moved:
-            await self.journal.commit(
-                [
-                    Moved(wall, part_ids, carrier, route, "its carrier left the configuration")
-                    for (carrier, route), part_ids in moved.items()
-                ]
-            )
+        """Parts that wait for a carrier the config no longer has go where its routes lead now: those of the last run,
+        and those whose retry or doubt ends later. What no route leads to waits until its validity ends."""
+        while True:
+            strays = self._strays = trio.Event()
+            round_ = Round(self.ports.clock.monotonic(), self.ports.clock.wall(), thorough=True)
+            for name in sorted(self.ledger.queues.lanes.keys() - self.stations.keys()):
+                for part in self.ledger.queues.due(name):
+                    rule = self.rule(part)
+                    if rule is not None:
+                        best = self.plan(rule, part.message_class, round_.now).best.carrier
+                        round_.move(part, best, rule.route.name, "its carrier left the configuration")
+                    if round_.taken.total() >= self.limits.dispatch_batch_max:
+                        break
+            if round_.moved:
+                await self.journal.commit(round_.moves())
+                await self.journal.healthy()
+            else:
+                await strays.wait()
 
     async def _empty_lanes(self, name: str) -> None:
         station = self.stations[name]
@@ -275,7 +288,7 @@ class Dispatch:
                 continue
             now = clock.monotonic()
             flight = self.takeoff()
-            events = self._pick(station, flight, now)
+            events = self.lanes.pick(station, flight, now)
             if events:
                 await self.journal.commit(events, flight.leave)
                 await self.journal.healthy()
@@ -283,76 +296,6 @@ class Dispatch:
             # Nothing could go: until something changes, or until pace, pause or a fresh plan may allow it.
             with trio.move_on_at(station.next_chance(now)):
                 await wake.wait()
-
-    def _pick(self, station: Station, flight: Flight, now: float) -> list[AnyEvent]:
-        """The events that send, or move, the parts at the head of a carrier's lanes."""
-        name = station.carrier.name
-        moved: dict[tuple[str, str, str], list[str]] = {}
-        taken: Counter[str] = Counter()
-        wall = self.ports.clock.wall()
-        for part in islice(self.ledger.queues.due(name), self.limits.dispatch_batch_max):
-            pin = self.pin(part.multipart) if part.multipart else None
-            if pin is not None:
-                if pin[0] != name:
-                    moved.setdefault((pin[0], part.route, "its other parts went there"), []).append(part.part_id)
-                    continue
-                bind = station.bind_named(pin[1])
-                if bind is not None and station.grant(now):
-                    flight.add(part.part_id, bind, part.route, "", "with its other parts", part.multipart)
-                continue
-            rule = self.table.match(part.destination_addr, part.source_addr, part.esme, part.message_class)
-            network = rule.prefix if rule is not None else ""
-            why_not = self._why_not(station, rule, part, now)
-            bind = None if why_not else station.bind_with_room()
-            if bind is not None and station.grant(now):
-                flight.add(part.part_id, bind, part.route, network, part.why or "its turn came", part.multipart)
-                continue
-            waits_s = 0.0 if why_not else max(0.001, wall - part.due_at)
-            other = self._elsewhere(rule, part, name, taken, now, waits_s) if rule is not None else None
-            if other is None:
-                break  # no room here and nowhere else: those behind it have none either
-            taken[other.carrier] += 1
-            reason = f"{why_not or 'no room at ' + name}; {other.reason}"
-            moved.setdefault((other.carrier, part.route, reason), []).append(part.part_id)
-        moves: list[AnyEvent] = [
-            Moved(wall, part_ids, carrier, route, reason) for (carrier, route, reason), part_ids in moved.items()
-        ]
-        return moves + flight.attempts(wall)
-
-    def _why_not(self, station: Station, rule: Rule | None, part: Part, now: float) -> str:
-        """Why a queued part may not go to the carrier it waits for; "" when it may."""
-        if station.drained:
-            return f"{station.carrier.name} is drained: {station.drained}"
-        if rule is None:
-            return ""
-        plan = self.plan(rule, part.message_class, now)
-        if any(ranked.carrier == station.carrier.name for ranked in plan.choices):
-            return ""
-        probed = any(probe.carrier == station.carrier.name for probe in plan.probes)
-        if probed and station.dossier.claim_probe(rule.prefix, now):
-            self._stale()
-            return ""
-        return next((reason for name, reason in plan.refused if name == station.carrier.name), "not of this route")
-
-    def _elsewhere(
-        self, rule: Rule, part: Part, name: str, taken: Counter[str], now: float, waits_s: float
-    ) -> Ranked | None:
-        """Another carrier of the plan that has room now, less what this round has already moved there.
-
-        `waits_s`: for how long the part has waited at a carrier that would take it; a full window is no reason to pay
-        for a backup until `spill_wait_s` is over.
-        """
-        plan = self.plan(rule, part.message_class, now)
-        patient = 0 < waits_s < self.limits.spill_wait_s
-        for ranked in plan.choices:
-            other = self.stations[ranked.carrier]
-            if ranked.carrier == name or self.ledger.queues.ahead(ranked.carrier, part.message_class):
-                continue
-            if patient and ranked.tier != "primary":
-                continue
-            if other.headroom(now) > taken[ranked.carrier]:
-                return ranked
-        return None
 
     # -- after the commit ----------------------------------------------------------------------------------------------
 
@@ -408,7 +351,7 @@ class Dispatch:
             if part.state not in CARRIERS_WORD:
                 continue
             taken = [one.responded_at for one in part.attempts if one.carrier == carrier and one.responded_at]
-            rule = self._rule(part)
+            rule = self.rule(part)
             if taken and rule is not None:
                 delays = heard.setdefault((rule.prefix, part.state == State.DELIVERED), [])
                 delays.append(max(0.0, at - taken[-1]))

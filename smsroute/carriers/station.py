@@ -68,6 +68,10 @@ class Station:
         """This bind, if it has room."""
         return next((bind for bind in self._senders if bind.name == name and bind.room > 0), None)
 
+    def bind_lives(self, name: str) -> bool:
+        """Whether this bind is up and will have room again by itself."""
+        return any(bind.name == name and bind.state == "bound" and not bind.drained for bind in self._senders)
+
     def grant(self, now: float) -> bool:
         """Take one part's worth of pace, if there is one."""
         return now >= self.dossier.congestion.paused_until and self._bucket.take(1, now) == 1
