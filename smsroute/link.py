@@ -5,7 +5,8 @@ Rules:
   since the last. Nothing here is done once a PDU.
 - `write` never waits: it appends to the buffer, and a peer that does not read until `send_buffer_octets_max` is cut
   off.
-- Time is asked for, not polled: the deadline task sleeps until the session's next deadline, and `write` moves that up.
+- Time is asked for, not polled: the deadline task sleeps until the session's next deadline; what is written or
+  read moves that up.
 - However it ends (peer, timer, cancel), `run` returns why, and what was in flight is told by `Session.lost`.
 
 Walk: `esmes/listener` and `carriers/bind` run one for each stream; it knows the session, not what messages are.
@@ -64,9 +65,8 @@ class Link:
         self._wake.set()
         if self._buffered > self._limits.send_buffer_octets_max:
             self.close(f"peer does not read: {self._buffered} octets wait")
-        elif self._alarm is not None:
-            deadline = self.session.next_deadline()
-            self._alarm.deadline = min(self._alarm.deadline, deadline)
+        else:
+            self._rearm()
 
     def close(self, why: str) -> None:
         """End the link now; what is buffered is dropped."""
@@ -109,6 +109,7 @@ class Link:
                 return
             received = session.receive_data(bytes(data), self._clock.monotonic())
             self.write(session.data_to_send())
+            self._rearm()  # what was read may begin a wait too: a bind that is answered begins its enquire_link
             if received:
                 await receiver(received)
 
@@ -118,7 +119,8 @@ class Link:
                 self._flushed.set()
                 self._wake = trio.Event()
                 await self._wake.wait()
-            self._flushed = trio.Event()
+            if self._flushed.is_set():  # else somebody may wait for this very one
+                self._flushed = trio.Event()
             data = b"".join(self._buffer)
             self._buffer.clear()
             try:
@@ -139,6 +141,10 @@ class Link:
                 await receiver(received)
             if session.closing:
                 self.finish(session.close_reason)
+
+    def _rearm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.deadline = min(self._alarm.deadline, self.session.next_deadline())
 
     async def _flush(self) -> None:
         """Let the last words (a refusal, an unbind_resp) leave before the stream closes."""
