@@ -97,11 +97,26 @@ class Served:
         """SIGTERM: drains, checkpoints, exit 0."""
         self._end(signal.SIGTERM, 0)
 
+    def stop_later(self) -> None:
+        """SIGTERM, without waiting for what it does; `stopped` waits."""
+        self._signal(signal.SIGTERM)
+
+    def stopped(self) -> None:
+        """Wait for the end that `stop_later` asked for: exit 0."""
+        self._ended(0)
+
     def _end(self, number: int, code: int) -> None:
+        self._signal(number)
+        self._ended(code)
+
+    def _signal(self, number: int) -> None:
         self.alive()
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def _ended(self, code: int) -> None:
         process, self._process = self._process, None
         assert process is not None
-        process.send_signal(number)
         ended = process.wait()
         assert code == ended, f"life {self.lives} of the engine ended with {ended}, not {code}:\n{self.said[-4000:]}"
 
