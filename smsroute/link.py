@@ -7,6 +7,8 @@ Rules:
   off.
 - Time is asked for, not polled: the deadline task sleeps until the session's next deadline; what is written or
   read moves that up.
+- Nobody is silent whom we did not read: while `receiver` holds the reader (a commit on a slow disk), answers stand in
+  the socket; they are read before a timer is believed.
 - However it ends (peer, timer, cancel), `run` returns why, and what was in flight is told by `Session.lost`.
 
 Walk: `esmes/listener` and `carriers/bind` run one for each stream; it knows the session, not what messages are.
@@ -25,6 +27,12 @@ from smsroute.ports import Clock
 from smsroute.smpp.session import Received, Session
 
 Receiver = Callable[[Sequence[Received]], Awaitable[None]]
+
+GLANCE_S: Final = 0.01
+"""Enough for what stands in a socket to be read, through TLS too."""
+
+GLANCES: Final = 4
+"""Reads that may hold a timer back: under full load the reader is always busy, and the timer has to come round."""
 
 BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError, OSError)
 
@@ -48,6 +56,8 @@ class Link:
         self._alarm: trio.CancelScope | None = None
         self._scope = trio.CancelScope()
         self._reading = trio.CancelScope()
+        self._listens = False  # the reader waits for the peer, not for our disk
+        self._listening = trio.Event()
         self._last_words = ""
         self._flushed = trio.Event()
 
@@ -99,11 +109,14 @@ class Link:
         session = self.session
         size = self._receive_octets
         while not session.closing:
+            self._listens = True
+            self._listening.set()
             try:
                 data = await self._stream.receive_some(size)
             except BROKEN as error:
                 self.close(f"link lost: {error or type(error).__name__}")
                 return
+            self._listens = False
             if not data:
                 self.close("peer closed the link")
                 return
@@ -135,12 +148,22 @@ class Link:
         while True:
             with trio.CancelScope(deadline=session.next_deadline()) as self._alarm:
                 await trio.sleep_forever()
+            await self._catch_up()
             received = session.tick(self._clock.monotonic())
             self.write(session.data_to_send())
             if received:
                 await receiver(received)
             if session.closing:
                 self.finish(session.close_reason)
+
+    async def _catch_up(self) -> None:
+        """Return once what the peer has said is read."""
+        for _ in range(GLANCES):
+            if self._listens:
+                return
+            self._listening = trio.Event()
+            await self._listening.wait()
+            await self._clock.sleep_until(self._clock.monotonic() + GLANCE_S)
 
     def _rearm(self) -> None:
         if self._alarm is not None:
