@@ -146,6 +146,8 @@ class SystemNetwork:
     async def connect(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> trio.abc.Stream:
         try:
             stream = await trio.open_tcp_stream(host, port)
+        except UnicodeError as error:
+            raise _no_name(host) from error
         except OSError as error:
             cause = error.__cause__
             first = cause.exceptions[0] if isinstance(cause, ExceptionGroup) else cause
@@ -156,7 +158,15 @@ class SystemNetwork:
         return stream if tls is None else trio.SSLStream(stream, tls, server_hostname=host)
 
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> Listener:
-        return SystemListener(await trio.open_tcp_listeners(port, host=host, backlog=LISTEN_BACKLOG), tls)
+        try:
+            return SystemListener(await trio.open_tcp_listeners(port, host=host, backlog=LISTEN_BACKLOG), tls)
+        except UnicodeError as error:
+            raise _no_name(host) from error
+
+
+def _no_name(host: str) -> OSError:
+    """A name that cannot even be asked for ("a..b") is one nobody answers at, no fault of ours."""
+    return OSError(errno.EINVAL, f"{host!r} is no host name")
 
 
 class ThreadBlocking:

@@ -100,7 +100,8 @@ class Answers:
         what = f"{carrier} answered {names.status_name(code)}: {said.note}"
         if said.blame == Blame.THROTTLED:
             return wall, carrier, what
-        tried = [attempt.carrier for attempt in part.attempts if attempt.blame != Blame.THROTTLED]
+        left = [attempt for attempt in part.attempts if not attempt.withdrawn]
+        tried = [attempt.carrier for attempt in left if attempt.blame != Blame.THROTTLED]
         if said.blame == Blame.PERMANENT_MESSAGE or len(tried) >= limits.attempts_max:
             return GIVE_UP, "", what if len(tried) < limits.attempts_max else f"{len(tried)} attempts; {what}"
         other = self._board.other_carrier(part, set(tried)) if said.elsewhere else None
