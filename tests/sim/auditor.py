@@ -117,9 +117,7 @@ class Auditor:
         self.note(f"{link} {how}")
         session = self._sessions.pop(link, None)
         if session is not None and session.carrier:
-            for copy in session.copies.values():
-                if copy.status is None:
-                    self.counts["copies in doubt"] += 1
+            self.counts["copies in doubt"] += sum(not copy.heard for copy in session.copies.values())
 
     def _hear(self, link: Link, outward: bool, data: bytes, writing: bool) -> None:
         session = self._sessions.get(link)
@@ -204,7 +202,7 @@ class Auditor:
         copies.append(copy)
         session.copies[number] = copy
         durable = sum(
-            attempt.carrier == carrier and not attempt.withdrawn
+            (attempt.carrier == carrier and not attempt.withdrawn) * (1 + attempt.repeats)
             for paper in self.by_token[token]
             for attempt in paper.attempts
         )
@@ -309,11 +307,13 @@ class Auditor:
 
     def durable_taken(self, part_id: str, attempt: int, message_id: str) -> None:
         """The carrier took this attempt, and calls it so."""
-        self.papers[part_id].attempts[attempt].taken = message_id
+        attempts = self.papers[part_id].attempts
+        if attempt < len(attempts):
+            attempts[attempt].taken = message_id
 
-    def durable_refusal(self, part_id: str, attempt: int) -> None:
-        """The carrier refused this attempt."""
-        self.papers[part_id].attempts[attempt].refused = True
+    def durable_refusal(self, part_id: str, attempt: int, throttled: bool) -> None:
+        """The carrier refused this attempt, or throttled it."""
+        self.papers[part_id].refuse(attempt, throttled)
 
     def durable_withdrawal(self, part_ids: list[str]) -> None:
         """The last attempt of these never left."""
@@ -418,7 +418,8 @@ class Auditor:
             self.breach("law 6", f"{token}: {taken} copies a carrier may have taken, {allowed} are explained")
         if handsets > allowed:
             self.breach("law 6", f"{token}: its handset got it {handsets} times, {allowed} are explained")
-        attempts = sum(not a.withdrawn for _, story in papers if story is not None for a in story.attempts)
+        told = [attempt for _, story in papers if story is not None for attempt in story.attempts]
+        attempts = sum(1 + attempt.repeats for attempt in told if not attempt.withdrawn)
         if len(copies) > attempts:
             self.breach("law 2", f"{token}: {len(copies)} copies were written, {attempts} attempts tell of it")
 

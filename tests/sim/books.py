@@ -35,6 +35,8 @@ class Attempt:
     taken: str = ""  # the carrier's id, once its ESME_ROK is durable
     doubted: bool = False
     refused: bool = False
+    throttled: bool = False
+    repeats: int = 0  # as often again it was throttled there: throttled attempts in a row are kept as one
     withdrawn: bool = False
     resent: bool = False
 
@@ -68,6 +70,18 @@ class Paper:
     acknowledged_in: int = -1  # this life of it
     told_word: str = ""
     ticked: bool = False  # Told is durable
+
+    def refuse(self, index: int, throttled: bool) -> None:
+        """Attempt `index` was refused."""
+        if index >= len(self.attempts):
+            return  # it was overtaken, and never one
+        last = self.attempts[index]
+        last.refused, last.throttled = True, throttled
+        before = self.attempts[index - 1] if index else None
+        again = before is not None and before.throttled and before.carrier == last.carrier
+        if before is not None and again and throttled and not last.doubted and index == len(self.attempts) - 1:
+            before.repeats += 1
+            self.attempts.pop()
 
 
 @attrs.frozen

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -31,15 +31,14 @@ if TYPE_CHECKING:
 Fault = Callable[["World", random.Random], Awaitable[None]]
 
 
-async def _turns(
+async def _turn(
     world: World, rng: random.Random, name: str, calm_s: tuple[float, float], bad_s: tuple[float, float]
-) -> AsyncIterator[float]:
-    """Calm, then a bad time of so many seconds (the caller sleeps it), again and again."""
-    while True:
-        await trio.sleep(rng.uniform(*calm_s))
-        bad = rng.uniform(*bad_s)
-        world.auditor.note(f"-- {name} for {bad:.1f} s")
-        yield bad
+) -> float:
+    """Sleep through a calm; the length in seconds of the bad time that comes now."""
+    await trio.sleep(rng.uniform(*calm_s))
+    bad = rng.uniform(*bad_s)
+    world.auditor.note(f"-- {name}{f' for {bad:.1f} s' if bad else ''}")
+    return bad
 
 
 def _links(world: World) -> list[Link]:
@@ -48,7 +47,8 @@ def _links(world: World) -> list[Link]:
 
 async def clog(world: World, rng: random.Random) -> None:
     """One direction between the engine and a peer, or both, stalls and flows again; nothing is lost."""
-    async for bad_s in _turns(world, rng, "clog", (2, 20), (0.5, 15)):
+    while True:
+        bad_s = await _turn(world, rng, "clog", (2, 20), (0.5, 15))
         peer = rng.choice(sorted(world.address.values()))
         ways = [world.network.way(ENGINE, peer), world.network.way(peer, ENGINE)]
         ways = rng.choice((ways, ways[:1], ways[1:]))
@@ -61,14 +61,16 @@ async def clog(world: World, rng: random.Random) -> None:
 
 async def cut(world: World, rng: random.Random) -> None:
     """A link is reset, and what was under way on it is lost."""
-    async for _ in _turns(world, rng, "cut", (1, 15), (0, 0)):
+    while True:
+        await _turn(world, rng, "cut", (1, 15), (0, 0))
         if links := _links(world):
             rng.choice(links).cut()
 
 
 async def half_open(world: World, rng: random.Random) -> None:
     """A link goes silent: writes are taken, nothing arrives, and only a timer finds out."""
-    async for bad_s in _turns(world, rng, "half-open", (2, 20), (5, 40)):
+    while True:
+        bad_s = await _turn(world, rng, "half-open", (2, 20), (5, 40))
         if not (links := _links(world)):
             continue
         link = rng.choice(links)
@@ -81,7 +83,8 @@ async def half_open(world: World, rng: random.Random) -> None:
 
 async def refuse(world: World, rng: random.Random) -> None:
     """A carrier's links are cut, and whoever dials is refused for a while."""
-    async for bad_s in _turns(world, rng, "refuse", (5, 20), (1, 15)):
+    while True:
+        bad_s = await _turn(world, rng, "refuse", (5, 20), (1, 15))
         address = world.address[rng.choice(sorted(world.carriers))]
         world.network.refusing.add(address)
         for link in world.network.links_of(ENGINE, address):
@@ -94,7 +97,8 @@ async def refuse(world: World, rng: random.Random) -> None:
 
 def _mood(mode: Mode, name: str, bad_s: tuple[float, float]) -> Fault:
     async def fault(world: World, rng: random.Random) -> None:
-        async for seconds in _turns(world, rng, name, (2, 20), bad_s):
+        while True:
+            seconds = await _turn(world, rng, name, (2, 20), bad_s)
             carrier = world.carriers[rng.choice(sorted(world.carriers))]
             carrier.mode = mode
             try:
@@ -106,9 +110,19 @@ def _mood(mode: Mode, name: str, bad_s: tuple[float, float]) -> Fault:
     return fault
 
 
+async def one_dies(world: World, rng: random.Random) -> None:
+    """One carrier drops every link and refuses all others, from some moment on."""
+    await trio.sleep(rng.uniform(5, 15))
+    carrier = world.carriers[rng.choice(sorted(world.carriers))]
+    world.auditor.note(f"-- {carrier.name} dies")
+    carrier.mode = Mode.CLOSED
+    await trio.sleep_forever()
+
+
 def _receipts(name: str, **shares: float) -> Fault:
     async def fault(world: World, rng: random.Random) -> None:
-        async for seconds in _turns(world, rng, name, (2, 10), (5, 30)):
+        while True:
+            seconds = await _turn(world, rng, name, (2, 10), (5, 30))
             carrier = world.carriers[rng.choice(sorted(world.carriers))]
             with _temper(carrier, **shares):
                 await trio.sleep(seconds)
@@ -129,19 +143,22 @@ def _temper(carrier: SimCarrier, **changes: Any) -> Iterator[None]:
 
 async def maintenance(world: World, rng: random.Random) -> None:
     """A carrier unbinds all its sessions in good order, as at night."""
-    async for _ in _turns(world, rng, "maintenance", (5, 25), (0, 0)):
+    while True:
+        await _turn(world, rng, "maintenance", (5, 25), (0, 0))
         world.carriers[rng.choice(sorted(world.carriers))].unbind_links()
 
 
 async def platform_drops(world: World, rng: random.Random) -> None:
     """A platform cuts its connections without a word and dials again."""
-    async for _ in _turns(world, rng, "platform drops", (3, 20), (0, 0)):
+    while True:
+        await _turn(world, rng, "platform drops", (3, 20), (0, 0))
         world.esmes[rng.choice(sorted(world.esmes))].drop_links()
 
 
 async def platform_sulks(world: World, rng: random.Random) -> None:
     """A platform does not answer its receipts for a while, or refuses them."""
-    async for bad_s in _turns(world, rng, "platform sulks", (3, 20), (1, 20)):
+    while True:
+        bad_s = await _turn(world, rng, "platform sulks", (3, 20), (1, 20))
         esme = world.esmes[rng.choice(sorted(world.esmes))]
         esme.acks = rng.choice(("no", "refuse"))
         try:
@@ -172,13 +189,15 @@ def _blackout(world: World, quietly: bool, down_s: float, rung: trio.Event) -> N
 
 async def restart(world: World, rng: random.Random) -> None:
     """The engine is stopped in good order and started again, as at an upgrade."""
-    async for bad_s in _turns(world, rng, "restart", (5, 30), (0.1, 3)):
+    while True:
+        bad_s = await _turn(world, rng, "restart", (5, 30), (0.1, 3))
         world.restart(bad_s)
 
 
 async def disk_slow(world: World, rng: random.Random) -> None:
     """Each disk call takes its time."""
-    async for bad_s in _turns(world, rng, "disk slow", (2, 20), (2, 15)):
+    while True:
+        bad_s = await _turn(world, rng, "disk slow", (2, 20), (2, 15))
         world.set_disk((0.05, rng.choice((0.3, 1.5))), world.disk_refusal)
         try:
             await trio.sleep(bad_s)
@@ -195,7 +214,8 @@ async def disk_full(world: World, rng: random.Random) -> None:
 
     kind: Kind = "full"
     share = 1.0
-    async for bad_s in _turns(world, rng, "disk full", (2, 20), (0.5, 12)):
+    while True:
+        bad_s = await _turn(world, rng, "disk full", (2, 20), (0.5, 12))
         kind, share = rng.choice(SICK_DISKS)
         world.set_disk(world.disk_latency_s, refusal)
         try:
@@ -210,7 +230,8 @@ SICK_DISKS: tuple[tuple[Kind, float], ...] = (("full", 1.0), ("failed", 0.5), ("
 
 async def clock_step(world: World, rng: random.Random) -> None:
     """The engine's wall clock is set forwards or back, and drifts in between."""
-    async for _ in _turns(world, rng, "clock step", (3, 20), (0, 0)):
+    while True:
+        await _turn(world, rng, "clock step", (3, 20), (0, 0))
         world.auditor.clocks_agree = False
         world.clock.step(rng.choice((-3600.0, -30.0, -1.0, 1.0, 30.0)))
         world.clock.drift(rng.choice((0.0, 1e-3, -1e-3)))
@@ -227,6 +248,7 @@ FAULTS: dict[str, Fault] = {
     "silence": _mood(Mode.SILENT, "silence", (2, 30)),
     "black_hole": _mood(Mode.BLACK_HOLE, "black hole", (2, 15)),
     "night": _mood(Mode.CLOSED, "night", (2, 20)),
+    "one_dies": one_dies,
     "maintenance": maintenance,
     "receipt_silence": _receipts("receipt silence", receipts_lost=1.0),
     "receipt_disorder": _receipts(

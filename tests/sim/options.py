@@ -122,6 +122,7 @@ class Options:
     safety_s: float = 60.0  # under faults
     liveness_s: float = 500.0  # to come to rest once they are over
     limits: Limits = SMALL
+    replay: str = ""  # the command, where it is not plainly --seed
 
     def config(self, folder: Path) -> Config:
         """The engine's."""
@@ -216,6 +217,7 @@ def _carrier(rng: random.Random, name: str, address: str) -> CarrierOptions:
 
 
 def _esme(rng: random.Random, name: str, address: str) -> EsmeOptions:
+    rate = rng.choice((2.0, 5.0, 20.0))
     config = Esme(
         name,
         password=Secret(b"secret"),
@@ -229,14 +231,14 @@ def _esme(rng: random.Random, name: str, address: str) -> EsmeOptions:
         system_id=name,
         binds=rng.choice((("transceiver",), ("transceiver", "transceiver"), ("transmitter", "receiver"))),
         window=rng.choice((2, 10)),
-        rate=rng.choice((2.0, 4.0)),
+        rate=rate,
         response_timeout_s=20.0,
         enquire_link_s=12.0,
         resubmit_doubted=rng.random() < 0.3,
         first_sequence=FIRST_SEQUENCE,
     )
     workload = Workload(
-        messages=rng.choice((60, 120)),
+        messages=min(180, int(rate * rng.uniform(30, 50))),
         prefixes=PREFIXES[: rng.choice((1, 2))],
         subscribers=rng.choice((3, 1_000_000)),
         source_addr=rng.choice(("smsroute", "38000")),

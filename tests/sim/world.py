@@ -83,6 +83,8 @@ class Report:
     counts: Counter[str]
     longest_wait_s: float
     states: Counter[str]
+    platforms: dict[str, dict[str, Any]]
+    carriers: dict[str, dict[str, Any]]
 
 
 class World:
@@ -146,7 +148,15 @@ class World:
         self.auditor.at_rest(stories, self._handsets())
         self._check()
         states = Counter(story.state for story in stories.values() if story is not None)
-        return Report(self.auditor.digest, virtual_s, self.auditor.counts, self.auditor.longest_wait_s, states)
+        return Report(
+            self.auditor.digest,
+            virtual_s,
+            self.auditor.counts,
+            self.auditor.longest_wait_s,
+            states,
+            {name: esme.report() for name, esme in self.esmes.items()},
+            {name: carrier.stats() for name, carrier in self.carriers.items()},
+        )
 
     def _ports(self, name: str) -> Ports:
         """A peer's: a clock and dice of its own."""
@@ -321,7 +331,7 @@ class World:
                 case Responded() if event.blame == Blame.OK:
                     auditor.durable_taken(event.part_id, event.attempt, event.carrier_message_id)
                 case Responded():
-                    auditor.durable_refusal(event.part_id, event.attempt)
+                    auditor.durable_refusal(event.part_id, event.attempt, event.blame == Blame.THROTTLED)
                 case Receipted():
                     state = State(event.state).name if event.state >= 0 else ""
                     auditor.durable_receipt(event.carrier, event.keys, state)
@@ -363,7 +373,8 @@ def _story(part: Part | None) -> Story | None:
     if part is None:
         return None
     attempts = tuple(
-        Attempt(one.carrier, one.bind, withdrawn=one.withdrawn, resent=one.resent) for one in part.attempts
+        Attempt(one.carrier, one.bind, withdrawn=one.withdrawn, resent=one.resent, repeats=one.repeats)
+        for one in part.attempts
     )
     return Story(State(part.state).name, part.final, part.at_rest, attempts, part.why)
 
@@ -408,4 +419,6 @@ def _told(options: Options, lines: list[str], error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     shown = str(error) if isinstance(error, Broken) else "".join(traceback.format_exception(error))
-    return "\n".join([*head, *tail[-60:], shown, f"Replay: tools/simulate --seed {options.seed}"])
+    return "\n".join(
+        [*head, *tail[-60:], shown, f"Replay: {options.replay or f'tools/simulate --seed {options.seed}'}"]
+    )

@@ -1,0 +1,78 @@
+"""Named worlds: one trouble each, calm otherwise, so that what must come of it can be said exactly.
+
+Rules:
+- A scenario is a function of a seed; `tools/simulate --scenario NAME --seed N` replays it.
+- Calm means: kind carriers that deliver everything, hold in doubt, receipts asked for. Limits stay small.
+
+Walk: `test_scenarios.py` runs each and says what must come of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from smsroute.config import Choice, InDoubt, Limits
+from smsroute.message import MessageClass
+from smsroute.sim.temperament import Temperament
+from tests.sim.options import Options, options
+
+KIND = Temperament(response_delay="0.05", receipt_delay="1", sick_share=1.0)
+HOLD = dict.fromkeys(MessageClass, InDoubt("hold"))
+VALIDITY_S = 120.0
+
+
+def calm(seed: int, **temperament: Any) -> Options:
+    """The world of `seed` without its troubles: two carriers of equal worth, two platforms."""
+    drawn = options(seed)
+    carriers = tuple(
+        attrs.evolve(
+            one,
+            temperament=attrs.evolve(KIND, ids=one.temperament.ids, **temperament),
+            config=attrs.evolve(one.config, window=5, rate=50.0),
+        )
+        for one in drawn.carriers[:2]
+    )
+    esmes = tuple(
+        attrs.evolve(
+            one,
+            config=attrs.evolve(one.config, validity_s=VALIDITY_S, default_class=MessageClass.INFO),
+            settings=attrs.evolve(one.settings, resubmit_doubted=False),
+            workload=attrs.evolve(one.workload, registered_delivery=1),
+        )
+        for one in drawn.esmes
+    )
+    choices = tuple(Choice(one.name, cost=0.01) for one in carriers)
+    route = attrs.evolve(drawn.routes[0], carriers=choices, backup=(), in_doubt=HOLD)
+    return attrs.evolve(
+        drawn, carriers=carriers, esmes=esmes, routes=(route,), faults=(), disk_latency_s=(0.0005, 0.01), safety_s=40.0
+    )
+
+
+def _with(*faults: str, **temperament: Any) -> Callable[[int], Options]:
+    def make(seed: int) -> Options:
+        return attrs.evolve(calm(seed, **temperament), faults=faults)
+
+    return make
+
+
+def one_carrier_dies(seed: int) -> Options:
+    """One of two carriers goes for good in the middle of traffic, with limits as they are in production."""
+    base = calm(seed)
+    # In one part each: the later parts of a message wait for the carrier that has the first (law 8).
+    esmes = tuple(attrs.evolve(one, workload=attrs.evolve(one.workload, parts=1)) for one in base.esmes)
+    return attrs.evolve(base, faults=("one_dies",), esmes=esmes, limits=Limits(receipt_grace_s=60.0))
+
+
+SCENARIOS: dict[str, Callable[[int], Options]] = {
+    "calm": calm,
+    "throttle-storm": _with("throttle_storm"),
+    "cut": _with("cut"),
+    "half-open": _with("half_open"),
+    "power-off": _with("power_off"),
+    "receipt-disorder": _with(receipts_early=0.4, receipts_doubled=0.5, receipts_elsewhere=0.5),
+    "one-carrier-dies": one_carrier_dies,
+    "disk-full": _with("disk_full"),
+}

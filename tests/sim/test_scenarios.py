@@ -1,0 +1,102 @@
+"""Named worlds: one trouble each, and exactly what must come of it. All the laws hold in them besides (`auditor`)."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from tests.sim.scenarios import SCENARIOS
+from tests.sim.world import Report, run_options
+
+pytestmark = pytest.mark.slow
+SEEDS = pytest.mark.parametrize("seed", range(1, 5), ids="seed{}".format)
+
+FAILOVER_S = 2.0
+"""No message waits longer for its first carrier while a healthy one with spare rate serves its destination."""
+
+
+def _run(name: str, seed: int) -> Report:
+    options = SCENARIOS[name](seed)
+    return run_options(attrs.evolve(options, replay=f"tools/simulate --scenario {name} --seed {seed}"))
+
+
+def _told_once(report: Report) -> None:
+    for platform in report.platforms.values():
+        assert platform["told"] == platform["accepted"]
+        assert platform["receipts_doubled_or_unknown"] == 0
+
+
+@SEEDS
+def test_calm(seed: int) -> None:
+    """Without trouble each message is offered once, delivered once, told once."""
+    report = _run("calm", seed)
+    assert report.counts["submits"] == report.counts["promised"] == report.states["DELIVERED"] == report.states.total()
+    _told_once(report)
+
+
+@SEEDS
+def test_throttle_storm(seed: int) -> None:
+    """A carrier that throttles everything is asked again now and then, not with each message; nothing fails for it,
+    nothing waits for it, and the others take its share."""
+    report = _run("throttle-storm", seed)
+    assert report.states["DELIVERED"] == report.states.total()
+    assert report.longest_wait_s < FAILOVER_S
+    throttled = [carrier["statuses"].get("ESME_RTHROTTLED", 0) for carrier in report.carriers.values()]
+    assert sum(throttled) < 0.2 * report.states.total()
+    _told_once(report)
+
+
+@SEEDS
+def test_cut(seed: int) -> None:
+    """Links reset at any moment: what was answered ends by its receipt; what was in doubt is held, never sent twice,
+    and ends UNKNOWN at worst."""
+    report = _run("cut", seed)
+    assert set(report.states) <= {"DELIVERED", "UNKNOWN"}
+    assert report.states["UNKNOWN"] <= report.counts["copies in doubt"]
+    assert report.counts["handset duplicates"] == 0
+
+
+@SEEDS
+def test_half_open(seed: int) -> None:
+    """A link that went silent holds at most its window in doubt; everything else goes another way meanwhile."""
+    report = _run("half-open", seed)
+    assert set(report.states) <= {"DELIVERED", "UNKNOWN"}
+    assert report.states["UNKNOWN"] <= report.counts["copies in doubt"]
+    assert report.counts["handset duplicates"] == 0
+    assert report.longest_wait_s < FAILOVER_S
+
+
+@pytest.mark.parametrize("seed", range(1, 9), ids="seed{}".format)
+def test_power_off(seed: int) -> None:
+    """Power fails at any event, several times: what was promised is kept, what was on its way is in doubt, and nothing
+    reaches a handset twice."""
+    report = _run("power-off", seed)
+    assert set(report.states) <= {"DELIVERED", "UNKNOWN"}
+    assert report.counts["handset duplicates"] == 0
+
+
+@SEEDS
+def test_receipt_disorder(seed: int) -> None:
+    """Receipts before their response, doubled, and on other binds: each message is delivered, and told exactly once."""
+    report = _run("receipt-disorder", seed)
+    for what in ("receipts_doubled", "receipts_elsewhere"):
+        assert sum(carrier[what] for carrier in report.carriers.values()) > 0
+    assert report.states["DELIVERED"] == report.states.total()
+    _told_once(report)
+
+
+@SEEDS
+def test_one_carrier_dies(seed: int) -> None:
+    """When one of two carriers goes for good, no new message waits for it."""
+    report = _run("one-carrier-dies", seed)
+    assert set(report.states) <= {"DELIVERED", "UNKNOWN"}
+    assert report.longest_wait_s < FAILOVER_S
+
+
+@SEEDS
+def test_disk_full(seed: int) -> None:
+    """While the disk takes nothing submits are refused, not lost: all that was promised is delivered and told."""
+    report = _run("disk-full", seed)
+    assert report.counts["refused"] > 0
+    assert report.states["DELIVERED"] == report.states.total()
+    _told_once(report)
