@@ -208,6 +208,7 @@ class Ledger:
                 part.due_at = event.retry_at
                 part.carrier = event.carrier or part.carrier
                 part.why = event.why
+                _fold_throttled(part)
                 self.multiparts.leave(part.multipart)
                 self.queues.put_at(part, event.at)
         elif self._move(part, Cause.REFUSED):
@@ -456,6 +457,15 @@ class Ledger:
 
 def _after_the_end(event: Receipted) -> str:
     return f"{event.at:.3f} {event.carrier} says {event.word} {event.err} after the end"
+
+
+def _fold_throttled(part: Part) -> None:
+    """A carrier that throttles for hours must not grow a part: such attempts in a row are one, with a count."""
+    if len(part.attempts) > 1:
+        before, last = part.attempts[-2:]
+        if before.blame == last.blame == Blame.THROTTLED and before.carrier == last.carrier and not last.doubted:
+            before.repeats += 1
+            part.attempts.pop()
 
 
 def _lives_on(part: Part, index: int) -> bool:

@@ -126,6 +126,7 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
     resent: bool = False  # in doubt, and allowed to go again (law 6)
     key: str = ""  # how this carrier's receipts name it; "" = as carrier_message_id
     doubted_at: float = 0.0
+    repeats: int = 0  # as often again it was throttled there, and nothing else: kept as one attempt
 
 
 class Part(msgspec.Struct, array_like=True, gc=False):

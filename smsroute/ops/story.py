@@ -141,6 +141,7 @@ def _attempt(number: int, attempt: Attempt) -> dict[str, Any]:
         "doubted": attempt.doubted or None,
         "withdrawn": attempt.withdrawn,
         "resent": attempt.resent,
+        "repeats": attempt.repeats,
     }
 
 
@@ -151,7 +152,8 @@ def _answer(attempt: Attempt) -> str:
         return f"{attempt.carrier} took it{name}, after {took}"
     blame = Blame(attempt.blame)
     said = verdict(attempt.code, {attempt.code: blame})  # judged then, by the carrier's own outcomes
-    return f"{attempt.carrier} answered {status_name(attempt.code)} after {took}: {_words(blame)}; {said.note}"
+    again = f", and {attempt.repeats} times more" if attempt.repeats else ""
+    return f"{attempt.carrier} answered {status_name(attempt.code)} after {took}: {_words(blame)}; {said.note}{again}"
 
 
 def _words(blame: Blame) -> str:

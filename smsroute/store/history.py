@@ -36,11 +36,11 @@ PART_COLUMNS: Final = {                    # column -> field of Part
     "carrier": "carrier",                   "multipart": "multipart",      "wants_receipt": "wants_receipt",
     "expires_at": "expires_at",             "told_at": "told_at",          "facts": "facts",
 }  # fmt: skip
-PART_FIELDS_LEFT_OUT: Final = {"body", "text_at", "due_at", "attempts"}
+PART_FIELDS_LEFT_OUT: Final = {"body", "text_at", "due_at", "attempts", "session"}
 
 ATTEMPT_COLUMNS: Final = (
     "at", "carrier", "bind", "route", "reason", "responded_at", "blame", "code", "carrier_message_id", "doubted",
-    "doubted_at", "withdrawn", "resent",
+    "doubted_at", "withdrawn", "resent", "repeats",
 )  # fmt: skip
 ATTEMPT_FIELDS_OTHERWISE: Final = {"key"}  # column receipt_key: the key, or the id where they are the same
 

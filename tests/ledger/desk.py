@@ -104,10 +104,12 @@ class Desk:
         """The carrier takes it and calls it `name`."""
         self.say(Responded(part_id, attempt, self.tick(), Blame.OK, 0, name, key))
 
-    def retry(self, part_id: str, in_s: float, attempt: int = 0, carrier: str = "") -> None:
+    def retry(
+        self, part_id: str, in_s: float, attempt: int = 0, carrier: str = "", blame: Blame = Blame.TRANSIENT
+    ) -> None:
         """The carrier refuses it for now."""
         at = self.tick()
-        self.say(Responded(part_id, attempt, at, Blame.TRANSIENT, 8, "", "", at + in_s, carrier, "busy"))
+        self.say(Responded(part_id, attempt, at, blame, 8, "", "", at + in_s, carrier, "busy"))
 
     def refuse(self, part_id: str, attempt: int = 0, code: int = 11) -> None:
         """The carrier refuses it for good."""

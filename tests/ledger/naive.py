@@ -50,6 +50,7 @@ class Try:
     doubted: str = ""
     withdrawn: bool = False
     resent: bool = False
+    repeats: int = 0
 
     @property
     def called(self) -> str:
@@ -188,11 +189,19 @@ class Naive:
                 page.carrier = event.carrier or page.carrier
                 page.waiting = event.retry_at > event.at
                 self._went_not(page)
+                self._fold(page)
             elif page.state in UNANSWERED:
                 page.state = State.REJECTED
                 self._over(page, event.at, event.why, f"{event.code:03d}")
             else:
                 self.tally["overtaken"] += 1
+
+    def _fold(self, page: Page) -> None:
+        pair = page.tries[-2:]
+        throttled = [one.answered is not None and one.answered[1] == Blame.THROTTLED for one in pair]
+        if throttled == [True, True] and pair[0].carrier == pair[1].carrier and not pair[1].doubted:
+            pair[0].repeats += 1
+            del page.tries[-1]
 
     def _took(self, page: Page, event: Responded) -> None:
         one = page.tries[event.attempt]

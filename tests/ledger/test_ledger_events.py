@@ -120,6 +120,24 @@ def test_a_retry_at_once_is_due_at_once() -> None:
     assert desk.due("sfr") == ["P1"]
 
 
+def test_a_carrier_that_throttles_for_hours_grows_no_part() -> None:
+    """Throttled there again and again is one attempt with a count."""
+    desk = Desk()
+    desk.accept("P1")
+    for _ in range(100):
+        desk.attempt("P1")
+        desk.retry("P1", in_s=0.0, attempt=len(desk["P1"].attempts) - 1, blame=Blame.THROTTLED)
+    [one] = desk["P1"].attempts
+    assert (one.repeats, one.at, one.responded_at) == (99, 1001.0, 1001.5)
+    desk.attempt("P1", carrier="sfr")
+    desk.retry("P1", in_s=0.0, attempt=1, blame=Blame.THROTTLED)
+    desk.attempt("P1", carrier="sfr")
+    desk.doubt("P1")
+    desk.retry("P1", in_s=0.0, attempt=2, blame=Blame.THROTTLED)
+    assert [(one.carrier, one.repeats) for one in desk["P1"].attempts] == [("orange", 99), ("sfr", 0), ("sfr", 0)]
+    assert desk.ledger.counts.attempted == 102
+
+
 @pytest.mark.parametrize(("code", "err"), [(11, "011"), (0x45, "069"), (0x431, "431")])
 def test_a_refusal_for_good_ends_the_part_and_owes_a_receipt(code: int, err: str) -> None:
     """REJECTED, with the carrier's code as the receipt's error word."""

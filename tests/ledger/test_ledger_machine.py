@@ -202,7 +202,8 @@ class Walk:
             self._say(Responded(part_id, index, at, Blame.PERMANENT_MESSAGE, 11, why="no such number"))
         else:
             elsewhere = self.rng.choice(["", *CARRIERS])
-            self._say(Responded(part_id, index, at, Blame.TRANSIENT, 8, "", "", at + pause_s, elsewhere, "busy"))
+            blame = self.rng.choice([Blame.TRANSIENT, Blame.THROTTLED, Blame.THROTTLED])
+            self._say(Responded(part_id, index, at, blame, 8, "", "", at + pause_s, elsewhere, "busy"))
 
     def doubt(self) -> None:
         """Unanswered, and its link or timer gone."""

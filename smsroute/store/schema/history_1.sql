@@ -58,6 +58,7 @@ CREATE TABLE attempt (
   doubted_at         REAL NOT NULL,
   withdrawn          INTEGER NOT NULL,
   resent             INTEGER NOT NULL,
+  repeats            INTEGER NOT NULL,  -- as often again it was throttled there
   PRIMARY KEY (part_id, n)
 ) WITHOUT ROWID;
 
