@@ -57,9 +57,10 @@ class Limits:
 
     # -- the wire ------------------------------------------------------------------------------------------------------
     pdu_octets_max:             int   = octets(66_560, 512, 1 << 20, "64 KiB of payload and TLVs; judged unbuffered")
-    # Both are read once a commit: what a carrier says is read in larger bites than new submits, so that under full load
-    # the engine finishes messages before it admits more.
+    # What a carrier says is read in larger bites than new submits, so that under full load the engine finishes messages
+    # before it admits more.
     esme_receive_octets:        int   = octets(16_384, 256, 1 << 20, "one read of an ESME: some 120 submits, one batch")
+    esme_batches_max:           int   = count(2, 1, 1000, "reads of one ESME session on their way to the disk")
     receive_octets:             int   = octets(262_144, 256, 1 << 24, "one read of a carrier")
     send_buffer_octets_max:     int   = octets(4 << 20, 1024, 1 << 28, "a peer that does not read is cut off here")
     sessions_max:               int   = count(1000, 1, 100_000, "ESME links, bound or not")

@@ -139,7 +139,14 @@ class Accept:
             client.link.write(build_responses(names.SUBMIT_SM_RESP, answers))
             flight.leave(error)
 
-        await self._journal.commit(events, then)
+        client.batches.append(self._journal.append(events, then))
+        await self.settle(client, self._limits.esme_batches_max - 1)
+
+    async def settle(self, client: Client, most: int = 0) -> None:
+        """Return when at most `most` of the session's reads are still on their way to the disk."""
+        while len(client.batches) > most:
+            await client.batches[0].settled.wait()
+            client.batches.popleft()
 
     def _refusal(self, esme: Esme) -> int:
         """The status that refuses every submit just now, or 0."""

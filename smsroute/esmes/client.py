@@ -9,15 +9,19 @@ Walk: `esmes/listener` makes it, `esmes/accept` answers through it, `esmes/deliv
 
 from __future__ import annotations
 
+from collections import deque
+
 from smsroute.config import Esme
 from smsroute.link import Link
 from smsroute.smpp.session import Session
+from smsroute.store.journal import Entry
 
 
 class Client:
     """See the module."""
 
     __slots__ = (
+        "batches",
         "bound_at",
         "esme",
         "link",
@@ -41,6 +45,7 @@ class Client:
         self.version = 0
         self.bound_at = 0.0
         self.unanswered = 0
+        self.batches: deque[Entry] = deque()  # its reads on their way to the disk, oldest first
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 Rules:
 - A receipt leaves the outbox only on the ESME's own deliver_sm_resp (law 4), and only once that answer is durable.
 - Oldest first, spread over the ESME's receiving sessions by the room in their windows; a session that dies gives back
-  what it had, to the front.
+  what it had, to the front. One that leaves receipts unanswered gets none while another session may take them.
 - Answers that may pass (08 14 45 58 64 67 FE FF) are tried again after a pause that doubles; any other is the ESME's
   last word: the receipt is dead-lettered with the reason, as is one refused `outbox_attempts_max` times.
 - No TLV for a session below interface version 3.4; ids are byte for byte those of the submit_sm_resp.
@@ -58,6 +58,7 @@ class Deliver:
         self._limits = limits
         self._clients: dict[str, list[Client]] = {}
         self._refusals: dict[str, int] = {}
+        self._deaf: set[Client] = set()  # sessions that left receipts unanswered and have answered none since
         self._answered: set[str] = set()  # answered for, and that is not durable yet
         self._later: list[tuple[float, str, Part]] = []
         self._alarm: trio.CancelScope | None = None
@@ -77,6 +78,7 @@ class Deliver:
         clients = self._clients.get(client.esme.name, [])
         if client in clients:
             clients.remove(client)
+        self._deaf.discard(client)
         self._give_back(client.esme.name, unanswered)
 
     def _give_back(self, esme: str, parts: Sequence[Part]) -> None:
@@ -93,8 +95,9 @@ class Deliver:
         clients = self._clients.get(esme)
         if outbox is None or not clients:
             return
-        room = {client: _room(client) for client in clients}
-        by_number = {client.number: client for client in clients}
+        hearing = [client for client in clients if client not in self._deaf and client.link.up and client.session.bound]
+        room = {client: _room(client) for client in hearing or clients}
+        by_number = {client.number: client for client in room}
         while outbox.ready and (places := sum(room.values())) > 0:
             shares: dict[Client, list[Part]] = {}
             for part in self._take(outbox, min(places, self._limits.outbox_batch_max)):
@@ -142,6 +145,7 @@ class Deliver:
         assert client.esme is not None
         esme = client.esme.name
         now = self._ports.clock.wall()
+        self._deaf.discard(client)
         told: list[str] = []
         events: list[AnyEvent] = []
         for response in responses:
@@ -153,6 +157,7 @@ class Deliver:
                 continue
             else:
                 events.append(Told(now, esme, [part.part_id], dropped=f"{esme} answered {names.status_name(status)}"))
+                self._refusals.pop(part.part_id, None)
         if told:
             events.append(Told(now, esme, told))
             if self._refusals:
@@ -168,9 +173,11 @@ class Deliver:
             await self._journal.commit(events, then, must=True)
 
     def timed_out(self, client: Client, parts: Sequence[Part]) -> None:
-        """Nobody answered: another session, or this one again (a duplicate is possible, a loss is not)."""
+        """Nobody answered: another session, or this one again where it is the only one (a duplicate is possible, a loss
+        is not)."""
         if client.esme is not None:
             log.warning("receipt.unanswered", session=client.name, receipts=len(parts))
+            self._deaf.add(client)
             self._give_back(client.esme.name, parts)
 
     def _another_try(self, part: Part) -> bool:

@@ -163,6 +163,8 @@ class Doors:
             await self._deliver.answered(client, answers)
         if submits:
             await self._accept.submits(client, submits)
+        if unbound:
+            await self._accept.settle(client)
         if unbound and not client.session.closing:
             client.session.finish_unbind()  # after the answers to what came before it
             client.link.write(client.session.data_to_send())
