@@ -162,6 +162,20 @@ def test_a_long_story() -> None:
     assert document["attempts"][1]["resent"] is True
 
 
+def test_a_carrier_that_throttles_again_and_again_is_one_line() -> None:
+    """The ledger keeps such attempts as one, with a count; the story says how often."""
+    part = ledger_of(
+        Attempted(100.1, "orange", "orange-1", "fr", "primary", ["P"]),
+        Responded("P", 0, 100.2, Blame.THROTTLED, 0x58, retry_at=101.0, carrier="orange", why="throttled"),
+        Attempted(101.1, "orange", "orange-1", "fr", "its turn came", ["P"]),
+        Responded("P", 1, 101.2, Blame.THROTTLED, 0x58, retry_at=102.0, carrier="orange", why="throttled"),
+    )
+    [_, _, (_, said)] = lines(part)
+    assert said.startswith("orange answered ESME_RTHROTTLED after 100ms: throttled")
+    assert said.endswith(", and 1 times more")
+    assert [attempt["repeats"] for attempt in story(part, 110.0)["attempts"]] == [1]
+
+
 @pytest.mark.parametrize(
     ("events", "says"),
     [
