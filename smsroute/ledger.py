@@ -7,8 +7,9 @@ Rules:
   becomes a fact of its part, or a count.
 - Pure: no clock, no dice, no I/O. It knows parts and carriers by name and nothing of SMPP.
 
-Walk: `store/journal` calls `apply` for each event once it is durable; `carriers/dispatch` reads lanes, `esmes/deliver`
-outboxes, `carriers/receipts` ids; `store/checkpoint` takes what changed.
+Walk: `store/journal` calls `apply` for each event once it is durable, and takes what changed for its checkpoints;
+`carriers/dispatch` reads lanes, `esmes/deliver` outboxes, `carriers/receipts` asks whose a receipt is; `queues` and
+`shelves` hold what it keeps beside its parts.
 """
 
 from __future__ import annotations
