@@ -195,7 +195,7 @@ async def stage(folder: Path, ports: Ports, rate_s: float) -> AsyncIterator[Stag
         settings = EsmeSettings(
             system_id="shop", binds=("transceiver", "transceiver"), window=500, rate=rate_s, retry_s=0.2
         )
-        platform = SimEsme(Workload(prefixes=PREFIXES), settings)
+        platform = SimEsme(Workload(prefixes=PREFIXES), settings)  # type: ignore[arg-type]  # the converter is generic
         nursery.start_soon(platform.run, ports, "127.0.0.1", engine.listeners[0].port)
         try:
             yield Stage(ports, engine, carriers, platform, tally, Verbs(engine))
