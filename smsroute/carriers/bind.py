@@ -99,6 +99,7 @@ class Bind:
         self._session: Session | None = None
         self._link: Link | None = None
         self._stop = trio.Event()
+        self._handed: list[Row] = []  # their answers are read, and are with the desk
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
@@ -194,13 +195,16 @@ class Bind:
         self._link = Link(stream, session, self._ports.clock, self._limits, self._limits.receive_octets)
         self._hopeless = False
         self._link.write(self._bind_request(session, now))
+        self._handed = []
+        stumbled: list[Row] = []
         try:
             why = await self._link.run(self._receive)
         except* Exception:
             self.faults += 1
             why = "a fault of ours"
             log.exception("bind.fault", bind=self.name)
-        rows = cast(list[Row], session.lost(why))
+            stumbled = self._handed  # nobody can say how far the desk got: what it has written down stands
+        rows = [*stumbled, *cast(list[Row], session.lost(why))]
         self._link = self._session = None
         self._down(self.reason if self._hopeless else why)
         self._desk.lost(self, rows, why)
@@ -229,7 +233,9 @@ class Bind:
         if expired:
             self._desk.timed_out(self, expired)
         if responses:
+            self._handed = [cast(Row, response.token) for response in responses]
             await self._desk.answered(self, responses)
+            self._handed = []
         if deliveries:
             await self._desk.delivered(self, deliveries)
 
