@@ -46,6 +46,7 @@ class Sweep:
         self._ports = ports
         self._released = released
         self._elsewhere = elsewhere
+        self._doubts_at = 0.0  # monotonic: doubt is looked at once an interval, however often retries wake us
         self._policies = {route.name: route.in_doubt for route in config.routes}
 
     async def run(self) -> None:
@@ -71,7 +72,10 @@ class Sweep:
             )
         if untold:
             events.append(Finished(now, _ids(untold), Cause.GIVEN_UP, "", "no receipt came within validity and grace"))
-        events.extend(self._doubts(now))
+        monotonic = self._ports.clock.monotonic()
+        if monotonic >= self._doubts_at:
+            self._doubts_at = monotonic + limits.sweep_interval_s
+            events.extend(self._doubts(now))
         orphan_before = now - limits.orphan_ttl_s
         oldest = next(iter(self._ledger.orphans.values()), None)
         if oldest is not None and oldest.at < orphan_before:
