@@ -159,7 +159,7 @@ class Ledger:
         self.queues.put(part)
         self.queues.watch(part, event.expires_at)
         if event.multipart:
-            self.multiparts.join(event.multipart, event.at)
+            self.multiparts.enter(event.multipart, event.parts, event.at)
 
     def _attempted(self, event: Attempted) -> None:
         for part in self._parts(event.part_ids):

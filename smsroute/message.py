@@ -200,6 +200,7 @@ class Accepted(Event, tag=2, frozen=True):
     carrier: str
     multipart: str = ""
     session: int = 0  # the ESME's session it came by
+    parts: int = 0  # of its message, when it has several
 
 
 class Attempted(Event, tag=3, frozen=True):

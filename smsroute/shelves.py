@@ -53,6 +53,7 @@ class Multipart(msgspec.Struct, gc=False):
     carrier: str = ""
     bind: str = ""
     went: int = 0  # parts that the carrier has, or may have
+    joined: int = 0  # parts accepted
 
 
 class Multiparts:
@@ -82,6 +83,17 @@ class Multiparts:
         while len(pins) > self._most or next(iter(pins.values())).last_at < at - self._ttl_s:
             pins.popitem(last=False)
         return pin
+
+    def enter(self, key: str, total: int, at: float) -> None:
+        """A part of this message of `total` parts was accepted.
+
+        When all of them have gone already, the ESME has begun another message under the same reference, which may take
+        another way: a client that never changes its reference must not be tied to one carrier.
+        """
+        pin = self._pins.get(key)
+        if pin is not None and 0 < total <= min(pin.joined, pin.went):
+            del self._pins[key]
+        self.join(key, at).joined += 1
 
     def leave(self, key: str) -> None:
         """One of its parts is not with the carrier after all: the message may go elsewhere if no other part went."""

@@ -183,11 +183,12 @@ class Accept:
         expires_at = wall + esme.validity_s
         if submit.validity_period:
             expires_at = times.parse(submit.validity_period, wall) or expires_at  # checked above
-        multipart = ""
+        multipart, parts = "", 0
         if submit.esm_class & UDHI or submit.tlv:
             part_of = text.concat(submit.esm_class, submit.short_message, submit.tlv)
             if part_of is not None and part_of[1] > 1:
-                multipart = f"{esme.name} {source_addr} {destination_addr} {part_of[0]} {part_of[1]}"
+                parts = part_of[1]
+                multipart = f"{esme.name} {source_addr} {destination_addr} {part_of[0]} {parts}"
         part_id = self._ids.make(wall)
         placed = flight.place(part_id, destination_addr, source_addr, esme.name, message_class, multipart)
         if placed is None:
@@ -206,6 +207,7 @@ class Accept:
             *placed,
             multipart,
             client.number,
+            parts,
         )
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from itertools import count
 from typing import Final, cast
 
 import structlog
@@ -60,7 +61,8 @@ class Deliver:
         self._refusals: dict[str, int] = {}
         self._deaf: set[Client] = set()  # sessions that left receipts unanswered and have answered none since
         self._answered: set[str] = set()  # answered for, and that is not durable yet
-        self._later: list[tuple[float, str, Part]] = []
+        self._later: list[tuple[float, int, Part]] = []
+        self._pauses = count()
         self._alarm: trio.CancelScope | None = None
 
     # -- sessions come and go ------------------------------------------------------------------------------------------
@@ -188,7 +190,7 @@ class Deliver:
         self._refusals[part.part_id] = refusals
         pause_s = min(self._limits.outbox_retry_max_s, self._limits.outbox_retry_min_s * 2 ** min(refusals - 1, 20))
         at = self._ports.clock.monotonic() + pause_s
-        heapq.heappush(self._later, (at, part.part_id, part))
+        heapq.heappush(self._later, (at, next(self._pauses), part))
         if self._alarm is not None and at < self._alarm.deadline:
             self._alarm.deadline = at
         return True

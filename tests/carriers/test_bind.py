@@ -114,3 +114,30 @@ async def test_drained_carrier(tmp_path: Path, autojump_clock: trio.testing.Mock
         await it.settle(esme)
         assert it.carriers["orange"].counts["taken"] - before <= 20
         assert it.engine.ledger.counts.delivered == 600
+
+
+async def test_a_reference_used_again_is_another_message(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A client that never changes its concatenation reference is not tied to a carrier: its next message goes
+    elsewhere."""
+    async with house(tmp_path, carriers={"orange": SLOW, "backup": SLOW}, esmes=ESME) as it:
+        raw = await it.dial()
+        assert await raw.bind() == 0
+
+        async def message(first: int) -> list[str]:
+            ids = []
+            for number in (1, 2):
+                data = bytes((5, 0, 3, 7, 2, number)) + b"hello"
+                body = build_sm(destination_addr="33612345678", esm_class=0x40, short_message=data)
+                ids.append((await raw.submit(body, first + number))[1])
+            await trio.sleep(10)
+            return ids
+
+        first = await message(10)
+        it.carriers["orange"].mode = Mode.CLOSED
+        await trio.sleep(5)
+        second = await message(20)
+        parts = it.engine.ledger.parts
+        assert [parts[part_id].attempts[-1].carrier for part_id in first] == ["orange"] * 2
+        assert [parts[part_id].attempts[-1].carrier for part_id in second] == ["backup"] * 2
