@@ -179,6 +179,7 @@ async def house(
             engine.stop()
             with trio.fail_after(120):
                 await stopped.wait()
+            assert engine.journal.faults == 0, "a callback of the journal failed: see the log"
             nursery.cancel_scope.cancel()
         finally:
             store.close()

@@ -150,6 +150,7 @@ def snapshot(engine: Engine, look_faults: int = 0, drained_at: Mapping[str, floa
         "links": {"open": len(engine.doors.clients), "refused": dict(engine.doors.refused)},
         "faults": {
             "esmes": engine.doors.faults,
+            "journal": engine.journal.faults,
             "carriers": sum(bind.faults for one in engine.dispatch.stations.values() for bind in one.binds),
             "ops": look_faults,
         },

@@ -6,6 +6,7 @@ Rules:
   in the writer, after the batch is applied: a caller that is cancelled meanwhile leaves nothing half done.
 - A `must` entry tells what has already happened outside (a carrier answered): it waits in memory while the disk is sick
   and is written when it heals. Any other entry is refused at once, so that its submit is answered with an error.
+- A `then` that fails is a fault of ours, logged with its trace and counted, and ends nothing but itself.
 - A fenced store ends the engine: another one owns the journal now.
 
 Walk: `esmes/accept`, `esmes/deliver`, `carriers/dispatch`, `carriers/bind` append; `engine` runs `run`,
@@ -71,6 +72,7 @@ class Journal:
         self._ports = ports
         self._limits = limits
         self._on_applied = on_applied
+        self.faults = 0
         self._queue: deque[Entry] = deque()
         self._pending = 0
         self._wake = trio.Event()
@@ -159,8 +161,15 @@ class Journal:
 
     def _settle(self, entry: Entry, error: StoreError | None) -> None:
         entry.settled.set()
-        if entry.then is not None:
+        if entry.then is None:
+            return
+        try:
             entry.then(error)
+        except Exception:
+            # One batch's bytes are at stake, all others' if it went further: a part that trips us up would do so again
+            # at every start. What it reserved stays so until then; its attempts are in doubt after it.
+            self.faults += 1
+            log.exception("journal.fault", events=len(entry.events))
 
     def _fail(self, batch: list[Entry], error: StoreError) -> None:
         if self.failing is None:

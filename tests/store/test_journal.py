@@ -292,3 +292,16 @@ async def test_a_disk_that_heals_at_the_stop_takes_all(autojump_clock: MockClock
 def test_an_empty_row_is_a_row() -> None:
     """What a healing disk is asked with: nothing happened, and the journal goes on."""
     assert unpack(pack([])) == []
+
+
+async def test_a_callback_that_fails_ends_nothing_but_itself(bench: Bench, autojump_clock: MockClock) -> None:
+    """A fault of ours after a commit is counted and logged; the facts are true and the writer goes on."""
+
+    def trips(error: StoreError | None) -> None:
+        raise ValueError("a part that trips us up")
+
+    await bench.journal.commit([accepted("P1")], trips)
+    await bench.journal.commit([accepted("P2")], bench.then("P2"))
+    assert list(bench.ledger.parts) == ["P1", "P2"]
+    assert bench.told == [("P2", "ok 2")]
+    assert bench.journal.faults == 1
