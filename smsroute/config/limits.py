@@ -106,6 +106,7 @@ class Limits:
     outbox_warning_s:           float = seconds(300, 1, 7 * DAY, "the oldest receipt waits so long: health warns")
 
     # -- the store -----------------------------------------------------------------------------------------------------
+    commit_interval_s:          float = seconds(0.001, 0, 1, "between two commits: what comes meanwhile shares one")
     journal_events_max:         int   = count(20_000, 1, 1_000_000, "one group commit")
     journal_waiting_max:        int   = count(200_000, 1, 10_000_000, "waiting for the disk; beyond, readers pause")
     store_retry_s:              float = seconds(0.5, 0.01, 60, "the disk refused: try again")
