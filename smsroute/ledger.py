@@ -320,6 +320,8 @@ class Ledger:
             else:
                 self.counts.told += 1
             self._rest(part)
+        while outbox is not None and outbox.ready and outbox.ready[0].part_id not in outbox.owed:
+            outbox.ready.popleft()  # ticked without ever having been fetched
 
     def _orphans_aged(self, event: OrphansAged) -> None:
         self.orphans.age(event.before, self.counts)

@@ -1,4 +1,4 @@
-"""The timekeeper of messages: retries that are due, validity that ends, doubt that has lasted, orphans that are old.
+"""The timekeeper of messages: retries due, validity that ends, doubt that has lasted, receipts and orphans grown old.
 
 Rules:
 - Wakes once a `sweep_interval_s`, or earlier for a retry; each round looks at a bounded number of parts.
@@ -13,11 +13,12 @@ Walk: one task of `engine`; events go to `store/journal`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final
 
 from smsroute.config import Config, InDoubt
 from smsroute.ledger import Ledger
-from smsroute.message import AnyEvent, Cause, Finished, MessageClass, OrphansAged, Part, Requeued
+from smsroute.message import AnyEvent, Cause, Finished, MessageClass, OrphansAged, Part, Requeued, Told
 from smsroute.ports import Ports
 from smsroute.store.journal import Journal
 
@@ -76,10 +77,26 @@ class Sweep:
         if monotonic >= self._doubts_at:
             self._doubts_at = monotonic + limits.sweep_interval_s
             events.extend(self._doubts(now))
+        events.extend(self._unfetched(now))
         orphan_before = now - limits.orphan_ttl_s
         oldest = next(iter(self._ledger.orphans.values()), None)
         if oldest is not None and oldest.at < orphan_before:
             events.append(OrphansAged(now, orphan_before))
+        return events
+
+    def _unfetched(self, now: float) -> list[AnyEvent]:
+        """Receipts whose ESME has not come for them in `outbox_ttl_s`: else two that never do fill the memory of
+        all."""
+        limits = self._limits
+        events: list[AnyEvent] = []
+        for esme, outbox in self._ledger.outboxes.items():
+            old: list[str] = []
+            for part in islice(outbox.owed.values(), limits.sweep_parts_max):  # in the order they ended
+                if part.ended_at > now - limits.outbox_ttl_s:
+                    break
+                old.append(part.part_id)
+            if old:
+                events.append(Told(now, esme, old, dropped=f"nobody came for it in {limits.outbox_ttl_s:.0f} s"))
         return events
 
     def _doubts(self, now: float) -> list[AnyEvent]:

@@ -103,6 +103,7 @@ class Limits:
     outbox_retry_min_s:         float = seconds(1, 0.01, 3600, "a receipt was refused; then twice that, and so on")
     outbox_retry_max_s:         float = seconds(60, 0.01, DAY, "the longest wait between two tries")
     outbox_attempts_max:        int   = count(50, 1, 10_000, "refusals of one receipt; waiting unbound costs none")
+    outbox_ttl_s:               float = seconds(7 * DAY, 1, 90 * DAY, "a receipt nobody fetches is given up")
     outbox_warning_s:           float = seconds(300, 1, 7 * DAY, "the oldest receipt waits so long: health warns")
 
     # -- the store -----------------------------------------------------------------------------------------------------

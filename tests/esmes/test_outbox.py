@@ -46,3 +46,20 @@ async def test_a_session_that_answers_nothing_keeps_no_receipts(
         assert it.engine.ledger.counts.told == 10
         assert len(answered) == 10
         assert len(unanswered) == 10  # once each
+
+
+async def test_a_receipt_nobody_fetches_is_given_up(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """After `outbox_ttl` a receipt whose platform never came back is dead-lettered with the reason, and leaves
+    memory."""
+    async with house(tmp_path, limits="{outbox_ttl: 60s, sweep_interval: 1s}") as it:
+        raw = await it.dial()
+        assert await raw.bind(command_id=names.BIND_TRANSMITTER) == 0
+        _, message_id = await raw.submit(GOOD)
+        await raw.stream.aclose()
+        await trio.sleep(30)
+        assert len(it.engine.ledger.outboxes["acme"].owed) == 1
+        await trio.sleep(60)
+        outbox = it.engine.ledger.outboxes["acme"]
+        assert (len(outbox.owed), len(outbox.ready)) == (0, 0)
+        assert it.engine.ledger.counts.dropped == 1
+        assert "nobody came for it in 60 s" in it.engine.ledger.parts[message_id].facts[-1]
