@@ -296,11 +296,12 @@ class Auditor:
                 self._one_way(paper, carrier, bind)
 
     def _one_way(self, paper: Paper, carrier: str, bind: str) -> None:
-        for other in self.papers.values():
-            if other is paper or other.multipart != paper.multipart:
-                continue
+        family = [other for other in self.papers.values() if other.multipart == paper.multipart]
+        if len({other.token for other in family}) < len(family):
+            return  # its platform sent a part again: nobody can tell that from another message of the same reference
+        for other in family:
             for attempt in other.attempts:
-                if attempt.refused or attempt.withdrawn:
+                if other is paper or attempt.refused or attempt.withdrawn:
                     continue
                 if (attempt.carrier, attempt.bind) != (carrier, bind):
                     self.breach("law 8", f"{paper.token} goes by {bind}, its part {other.token} went by {attempt.bind}")
@@ -349,9 +350,11 @@ class Auditor:
 
     # -- when all is over ---------------------------------------------------------------------------------------------
 
-    def at_rest(self, stories: Mapping[str, Story | None], handsets: Mapping[str, int]) -> None:
+    def at_rest(
+        self, stories: Mapping[str, Story | None], handsets: Mapping[str, int], counted: Mapping[str, int]
+    ) -> None:
         """Judge the end: `stories` by part id, as the store opened again tells them; `handsets` how often each token
-        was delivered, by the carriers' own truth."""
+        was delivered, by the carriers' own truth; `counted` by the engine over all its lives."""
         for part_id, paper in self.papers.items():
             story = stories[part_id]
             if story is None:
@@ -363,6 +366,15 @@ class Auditor:
         for token, papers in self.by_token.items():
             self._duplicates(token, [(paper, stories[paper.part_id]) for paper in papers], handsets.get(token, 0))
         self._applied(stories)
+        states = Counter(story.state for story in stories.values() if story is not None)
+        for name, mine in (
+            ("accepted", len(self.papers)),
+            ("delivered", states["DELIVERED"]),
+            ("expired", states["EXPIRED"]),
+            ("handed_over", states["ACCEPTED"]),
+        ):
+            if counted[name] != mine:
+                self.breach("the books", f"the engine counted {counted[name]} {name}, there are {mine}")
         for token in handsets:
             if token not in self.by_token:
                 self.breach("law 6", f"{token} reached a handset and was never accepted")

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 WRITES = frozenset({"append", "checkpoint", "trim", "prune"})
 """Names of the store's methods that a full disk refuses."""
+READS = frozenset({"find", "story"})
+"""And those that a sick one refuses besides. (Not `recover`: an engine that cannot read does not boot.)"""
 
 
 class SimBlocking:
@@ -28,7 +30,7 @@ class SimBlocking:
     def __init__(self, rng: random.Random, latency_s: tuple[float, float] = (0.0002, 0.003)) -> None:
         self.latency_s = latency_s
         self.refuse: Callable[[str], None] | None = None
-        """Called with the name of each write; raises what the sick disk says."""
+        """Called with the name of each write and read; raises what the sick disk says."""
         self.ran = 0
         self._rng = rng
 
@@ -41,7 +43,7 @@ class SimBlocking:
         with trio.CancelScope(shield=True):
             await trio.sleep(half_s)
             try:
-                if self.refuse is not None and name in WRITES:
+                if self.refuse is not None and name in WRITES | READS:
                     self.refuse(name)
                 result = work(*args)
             finally:
@@ -50,16 +52,29 @@ class SimBlocking:
 
 
 class Tape:
-    """A store, and somebody who hears each journal row the moment it is durable."""
+    """A store, and somebody who hears each journal row the moment it is durable, and each other write before and after
+    (so that power may fail at either moment)."""
 
-    def __init__(self, store: Any, heard: Callable[[bytes], None]) -> None:
+    def __init__(self, store: Any, heard: Callable[[bytes], None], wrote: Callable[[str], None]) -> None:
         self._store = store
         self._heard = heard
+        self._wrote = wrote
 
     def append(self, seq: int, record: bytes) -> None:
         """One journal row, durable on return."""
         self._store.append(seq, record)
         self._heard(record)
+
+    def checkpoint(self, checkpoint: Any) -> None:
+        """What happened up to a row, durable on return."""
+        self._wrote("checkpoint begins")
+        self._store.checkpoint(checkpoint)
+        self._wrote("checkpoint is durable")
+
+    def trim(self, through: int) -> None:
+        """The journal is cut."""
+        self._store.trim(through)
+        self._wrote("journal is cut")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

@@ -21,6 +21,7 @@ import trio
 
 from smsroute.sim.temperament import Mode
 from smsroute.store.base import Kind, StoreError
+from tests.sim.disk import WRITES
 from tests.sim.network import Link
 from tests.sim.options import ENGINE
 
@@ -141,6 +142,16 @@ def _temper(carrier: SimCarrier, **changes: Any) -> Iterator[None]:
         carrier.temperament = before
 
 
+async def binds_refused(world: World, rng: random.Random) -> None:
+    """A carrier drops its links and grants one bind for a while, whatever the contract says."""
+    while True:
+        bad_s = await _turn(world, rng, "binds refused", (5, 25), (5, 20))
+        carrier = world.carriers[rng.choice(sorted(world.carriers))]
+        with _temper(carrier, binds_max=1.0):
+            carrier.drop_links()
+            await trio.sleep(bad_s)
+
+
 async def maintenance(world: World, rng: random.Random) -> None:
     """A carrier unbinds all its sessions in good order, as at night."""
     while True:
@@ -209,7 +220,7 @@ async def disk_full(world: World, rng: random.Random) -> None:
     """Writes are refused: no space left, or some of them by a sick disk."""
 
     def refusal(name: str) -> None:
-        if rng.random() < share:
+        if rng.random() < share and (name in WRITES or kind == "failed"):
             raise StoreError(kind, f"{name}: the simulated disk is {kind}")
 
     kind: Kind = "full"
@@ -249,6 +260,7 @@ FAULTS: dict[str, Fault] = {
     "black_hole": _mood(Mode.BLACK_HOLE, "black hole", (2, 15)),
     "night": _mood(Mode.CLOSED, "night", (2, 20)),
     "one_dies": one_dies,
+    "binds_refused": binds_refused,
     "maintenance": maintenance,
     "receipt_silence": _receipts("receipt silence", receipts_lost=1.0),
     "receipt_disorder": _receipts(

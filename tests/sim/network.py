@@ -259,6 +259,7 @@ class Link:
         self.inward = Pipe(network.way(door[0], opener))
         self.alive = True
         self.silent = False
+        self.forgotten = False  # one end lost its power and is back: the other's next write is answered by RST
         self.near = SimStream(self, True)
         self.far = SimStream(self, False)
 
@@ -330,6 +331,8 @@ class SimStream(trio.abc.Stream):
         await trio.lowlevel.checkpoint()
 
     def _written(self, data: bytes) -> None:
+        if self.link.forgotten:
+            self.link.cut("reset by a host that forgot it")
         if self.link.network.tap is not None:
             self.link.network.tap.written(self.link, self._outward, data)
 
@@ -479,6 +482,11 @@ class SimNetwork:
                 link.silence()
             else:
                 link.cut("power off")
+
+    def power_on(self, host: str) -> None:
+        """`host` is back, and knows nothing of the links it had."""
+        for link in self.links_of(host):
+            link.forgotten = link.silent
 
     def heal(self) -> None:
         """Every way flows, every door answers, half-open links are found out and cut."""

@@ -21,6 +21,7 @@ from smsroute.message import MessageClass
 from smsroute.sim.esme import EsmeSettings
 from smsroute.sim.temperament import IdFormat, Temperament
 from smsroute.sim.workload import Workload
+from smsroute.smpp import names
 from tests.sim.network import Weather
 
 ENGINE = "10.0.0.1"
@@ -37,6 +38,7 @@ FAULTS = (
     "silence",
     "black_hole",
     "night",
+    "binds_refused",
     "maintenance",
     "receipt_silence",
     "receipt_disorder",
@@ -124,6 +126,14 @@ class Options:
     limits: Limits = SMALL
     replay: str = ""  # the command, where it is not plainly --seed
 
+    @property
+    def roomy(self) -> bool:
+        """Whether each carrier alone, kind, has spare rate for all that the platforms submit."""
+        return all(
+            one.config.rate >= 20 and not one.temperament.throttle_above_s and not one.temperament.window
+            for one in self.carriers
+        )
+
     def config(self, folder: Path) -> Config:
         """The engine's."""
         return Config(
@@ -158,7 +168,8 @@ def options(seed: int) -> Options:
     carriers = tuple(_carrier(rng, name, f"10.1.0.{n}") for n, name in enumerate(("red", "green", "blue"), 1))
     carriers = carriers[: rng.choice((2, 2, 3))]
     esmes = tuple(_esme(rng, name, f"10.2.0.{n}") for n, name in enumerate(("acme", "beta"), 1))
-    faults = tuple(name for name in FAULTS if rng.random() < 0.3)
+    share = rng.choice((0.15, 0.3, 0.3, 0.6))
+    faults = tuple(name for name in FAULTS if rng.random() < share)
     lowest = rng.choice((0.0, 0.001, 0.02))
     return Options(
         seed=seed,
@@ -188,7 +199,7 @@ def _carrier(rng: random.Random, name: str, address: str) -> CarrierOptions:
         password=Secret(b"secret"),
         binds=(BindConfig(address, DOOR, mode=rng.choice(("transceiver", "transceiver", "pair")), count=count),),
         window=rng.choice((1, 2, 2, 5)),
-        rate=float(rng.choice((5, 20, 100))),
+        rate=float(rng.choice((5, 20, 100, 100))),
         enquire_link_s=5.0,
         response_timeout_s=4.0,
         reconnect_min_s=0.5,
@@ -201,8 +212,8 @@ def _carrier(rng: random.Random, name: str, address: str) -> CarrierOptions:
         slow_delay="normal:4:2",
         error_share=rng.choice((0.0, 0.0, 0.1)),
         error_statuses="ESME_RSYSERR:3,ESME_RINVDSTADR:1,ESME_RMSGQFUL:2,ESME_RSUBMITFAIL:2,ESME_RTHROTTLED:1",
-        throttle_above_s=rng.choice((0.0, 0.0, 4.0)),
-        window=rng.choice((0.0, 0.0, 1.0)),
+        throttle_above_s=rng.choice((0.0, 0.0, 0.0, 4.0)),
+        window=rng.choice((0.0, 0.0, 0.0, 1.0)),
         sick_share=rng.choice((1.0, 0.6)),
         outcomes="DELIVRD:8,UNDELIV:1,EXPIRED:1,REJECTD:1",
         receipts_lost=rng.choice((0.0, 0.0, 0.1)),
@@ -224,7 +235,7 @@ def _esme(rng: random.Random, name: str, address: str) -> EsmeOptions:
         window=rng.choice((2, 10)),
         rate=float(rng.choice((20, 1000))),
         default_class=rng.choice(CLASSES),
-        validity_s=float(rng.choice((40, 90))),
+        validity_s=float(rng.choice((60, 150))),
         receipt_tlvs=rng.random() < 0.5,
     )
     settings = EsmeSettings(
@@ -235,6 +246,7 @@ def _esme(rng: random.Random, name: str, address: str) -> EsmeOptions:
         response_timeout_s=20.0,
         enquire_link_s=12.0,
         resubmit_doubted=rng.random() < 0.3,
+        refusal=rng.choice((names.ESME_RSYSERR, names.ESME_RX_T_APPN, names.ESME_RX_R_APPN)),
         first_sequence=FIRST_SEQUENCE,
     )
     workload = Workload(

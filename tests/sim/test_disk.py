@@ -44,7 +44,7 @@ async def test_cancel_waits(autojump_clock: trio.testing.MockClock) -> None:
 
 
 async def test_refusal_names_the_write(autojump_clock: trio.testing.MockClock) -> None:
-    """A sick disk refuses writes by name and lets reads through."""
+    """A sick disk refuses the store's calls by name and lets all else through."""
     blocking, book = SimBlocking(random.Random(1)), Book()
 
     def refuse(name: str) -> None:
@@ -60,7 +60,7 @@ def test_tape_hears_what_is_durable() -> None:
     """The tape hears a row after it is durable, and nothing of one that failed."""
     heard: list[bytes] = []
     book = Book()
-    tape = Tape(book, heard.append)
+    tape = Tape(book, heard.append, print)
     tape.append(1, b"a")
     book.full = True
     with pytest.raises(OSError, match="no space"):

@@ -166,6 +166,10 @@ async def test_power_off_leaves_peers_in_the_dark(autojump_clock: trio.testing.M
     assert reading.cancelled_caught
     with pytest.raises(OSError, match="refused"):
         await network.host("10.0.0.1").connect(*DOOR)
+    network.power_on(DOOR[0])
+    await near.send_all(b"anybody there?")
+    with pytest.raises(trio.BrokenResourceError):
+        await near.receive_some()
 
 
 async def test_listener_serves(autojump_clock: trio.testing.MockClock) -> None:

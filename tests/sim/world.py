@@ -63,6 +63,10 @@ from tests.sim.wire import TOKEN
 LOOK_S = 0.5
 NODE = "n1"
 STOP_S = 60.0
+PATIENCE_S = 45.0
+"""Seconds after the last fault in which carriers may still be in ejection, slow start or a throttle pause."""
+WAIT_S = 20.0
+"""Seconds a part may stand due after that."""
 WAITING_FACTOR = 4
 """Every reader may add one batch before it is held."""
 FAULT = re.compile(r"\.fault$")
@@ -144,8 +148,8 @@ class World:
             await self._stop_engine()
             virtual_s = trio.current_time()
             nursery.cancel_scope.cancel()
-        stories = self._stories(Path(self._folder) / str(self.lives))
-        self.auditor.at_rest(stories, self._handsets())
+        stories, counts = self._stories(Path(self._folder) / str(self.lives))
+        self.auditor.at_rest(stories, self._handsets(), counts)
         self._check()
         states = Counter(story.state for story in stories.values() if story is not None)
         return Report(
@@ -206,13 +210,25 @@ class World:
         self.clock.correct()
 
     async def _liveness(self) -> None:
+        healed_at = trio.current_time()
         with trio.move_on_after(self.options.liveness_s):
             while True:
+                if trio.current_time() > healed_at + PATIENCE_S:
+                    self._nobody_waits()
                 self._check()
                 if not self.unrest():
                     return
                 await trio.sleep(LOOK_S)
         raise Broken(f"not at rest {self.options.liveness_s:g} s after the last fault:\n" + "\n".join(self.unrest()))
+
+    def _nobody_waits(self) -> None:
+        """With every carrier well again nothing that could go stands still: an expiry must not hide a lost wake-up."""
+        if self.engine is None or not self.ready or not self.options.roomy:
+            return
+        now = self.clock.wall()
+        for part in self.engine.ledger.parts.values():
+            if part.state == State.DUE and part.due_at < now - WAIT_S and now < part.expires_at:
+                self.auditor.breach("law 6", f"{part.part_id} has waited {now - part.due_at:.0f} s: {part.why}")
 
     def unrest(self) -> list[str]:
         """What still moves, in words; empty at rest."""
@@ -263,7 +279,7 @@ class World:
         self.auditor.new_life()
         try:
             with trio.CancelScope() as self._life:
-                engine = await build(self.options.config(folder), ports, Tape(store, self._durable))
+                engine = await build(self.options.config(folder), ports, Tape(store, self._durable, self.auditor.note))
                 self.engine = engine
                 await engine.run(self._is_ready)
         except* StoreError as group:
@@ -274,6 +290,7 @@ class World:
 
     def _is_ready(self) -> None:
         self.ready = True
+        self.network.power_on(ENGINE)
         self.auditor.note("-- engine ready")
 
     def power_off(self, quietly: bool, down_s: float) -> None:
@@ -347,16 +364,16 @@ class World:
             self.auditor.breach("no fault of ours", "".join(traceback.format_exception(sys.exception())))
         raise structlog.DropEvent
 
-    def _stories(self, folder: Path) -> dict[str, Story | None]:
-        """Every accepted part, as the store opened again tells it."""
+    def _stories(self, folder: Path) -> tuple[dict[str, Story | None], dict[str, int]]:
+        """Every accepted part, as the store opened again tells it, and what it counted."""
         store = open_store(f"sqlite:{folder}", NODE)
         try:
             limits = self.options.limits
             ledger = Ledger(orphans_max=limits.orphans_max, multiparts_max=limits.multiparts_max)
             recover(store, ledger)
-            return {
-                part_id: _story(ledger.parts.get(part_id) or store.story(part_id)) for part_id in self.auditor.papers
-            }
+            papers = self.auditor.papers
+            stories = {part_id: _story(ledger.parts.get(part_id) or store.story(part_id)) for part_id in papers}
+            return stories, {name: getattr(ledger.counts, name) for name in ledger.counts.__struct_fields__}
         finally:
             store.close()
 
