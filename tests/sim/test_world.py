@@ -141,7 +141,8 @@ def test_catches_a_window_overrun(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that does not count what is in flight passes the window and breaks law 7."""
     monkeypatch.setattr(Bind, "room", property(lambda self: 100 if self.state == "bound" else 0))
     monkeypatch.setattr(Session, "room", property(lambda self: 100))
-    _expect("law 7 .* in flight", faults=("brownout",), safety_s=60.0)
+    carriers = tuple(attrs.evolve(one, config=attrs.evolve(one.config, window=1)) for one in calm(1).carriers)
+    _expect("law 7 .* in flight", faults=("brownout",), safety_s=60.0, carriers=carriers)
 
 
 @pytest.mark.slow
@@ -201,4 +202,8 @@ def test_catches_a_stuck_message(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that never wakes for what is due is not at rest, and the world says what waits where."""
     monkeypatch.setattr(Queues, "release", lambda self, now: float("inf"))
     monkeypatch.setattr(Queues, "overdue", lambda self, now, grace_s, most: ([], []))
-    _expect("not at rest .*DUE|not at rest .*SUBMITTED", faults=("instant_errors", "receipt_silence"), safety_s=60.0)
+    _expect(
+        "not at rest .*DUE|not at rest .*SUBMITTED|law 6 .* has waited",
+        faults=("instant_errors", "receipt_silence"),
+        safety_s=60.0,
+    )
