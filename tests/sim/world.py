@@ -275,10 +275,11 @@ class World:
         self.blocking.refuse = self.disk_refusal
         ports = Ports(self.clock, rng, self.network.host(ENGINE), self.blocking)
         self._store = store = open_store(f"sqlite:{folder}", NODE)
+        self._life = trio.CancelScope()
         self.auditor.note(f"-- engine, life {self.lives}")
         self.auditor.new_life()
         try:
-            with trio.CancelScope() as self._life:
+            with self._life:
                 engine = await build(self.options.config(folder), ports, Tape(store, self._durable, self.auditor.note))
                 self.engine = engine
                 await engine.run(self._is_ready)
