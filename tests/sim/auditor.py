@@ -118,6 +118,11 @@ class Auditor:
         session = self._sessions.pop(link, None)
         if session is not None and session.carrier:
             self.counts["copies in doubt"] += sum(not copy.heard for copy in session.copies.values())
+        for (by_engine, _), pdu in session.asked.items() if session is not None else ():
+            if by_engine and pdu.command_id == names.DELIVER_SM:
+                paper = self.papers.get(message(pdu.body).receipt[0])
+                if paper is not None:
+                    paper.reasons += 1
 
     def _hear(self, link: Link, outward: bool, data: bytes, writing: bool) -> None:
         session = self._sessions.get(link)
@@ -179,9 +184,11 @@ class Auditor:
         if request.command_id == names.SUBMIT_SM:
             session.in_flight.pop(number, None)
             session.copies[number].heard = True
-        elif request.command_id == names.DELIVER_SM and pdu.command_status == names.ESME_ROK:
+        elif request.command_id == names.DELIVER_SM:
             paper = self.papers.get(message(request.body).receipt[0])
-            if paper is not None and paper.acknowledged_in != self.life:
+            if paper is not None and pdu.command_status != names.ESME_ROK:
+                paper.reasons += 1
+            elif paper is not None and paper.acknowledged_in != self.life:
                 paper.acknowledged_at, paper.acknowledged_in = trio.current_time(), self.life
 
     def _receipt_comes(self, sm: Message) -> None:
@@ -257,9 +264,9 @@ class Auditor:
         if paper.told_word and paper.told_word != word:
             self.breach("law 5", f"{part_id} was told as {paper.told_word}, now as {word}")
         self.counts["told again"] += paper.tells > 0
-        # What timed out goes again, and may stand in the buffer of a clogged link while the late answer comes: at most
-        # one copy for each time out before that answer.
-        copies = 1 + max(0.0, paper.acknowledged_at - paper.accepted_at) // self._tell_timeout_s
+        # What was refused or lost goes again; so does what timed out, and that may stand in the buffer of a clogged
+        # link while the late answer comes: at most one copy for each time out before that answer.
+        copies = 1 + paper.reasons + max(0.0, paper.acknowledged_at - paper.accepted_at) // self._tell_timeout_s
         if paper.acknowledged_in == self.life and paper.tells >= copies:
             self.breach("law 4", f"{part_id} is told again after {paper.esme} answered for it")
         elif paper.ticked and paper.acknowledged_in != self.life:

@@ -66,6 +66,7 @@ class Paper:
     promised: bool = False  # the engine wrote ESME_ROK
     words: set[str] = attrs.field(factory=set)  # of receipts about it that the engine read
     tells: int = 0  # deliver_sm written to its ESME
+    reasons: int = 0  # to tell it again: refused by the ESME, or the link was lost with it
     acknowledged_at: float = -1.0  # its ESME's ESME_ROK was read by the engine, for the first time in
     acknowledged_in: int = -1  # this life of it
     told_word: str = ""

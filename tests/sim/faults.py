@@ -111,13 +111,16 @@ def _mood(mode: Mode, name: str, bad_s: tuple[float, float]) -> Fault:
     return fault
 
 
-async def one_dies(world: World, rng: random.Random) -> None:
-    """One carrier drops every link and refuses all others, from some moment on."""
-    await trio.sleep(rng.uniform(5, 15))
-    carrier = world.carriers[rng.choice(sorted(world.carriers))]
-    world.auditor.note(f"-- {carrier.name} dies")
-    carrier.mode = Mode.CLOSED
-    await trio.sleep_forever()
+def _one_for_good(mode: Mode) -> Fault:
+    async def fault(world: World, rng: random.Random) -> None:
+        await trio.sleep(rng.uniform(5, 15))
+        carrier = world.carriers[min(world.carriers)]
+        world.auditor.note(f"-- {carrier.name} is {mode.value} from here on")
+        carrier.mode = mode
+        await trio.sleep_forever()
+
+    fault.__doc__ = f"The first carrier is {mode.value}, from some moment on."
+    return fault
 
 
 def _receipts(name: str, **shares: float) -> Fault:
@@ -259,7 +262,6 @@ FAULTS: dict[str, Fault] = {
     "silence": _mood(Mode.SILENT, "silence", (2, 30)),
     "black_hole": _mood(Mode.BLACK_HOLE, "black hole", (2, 15)),
     "night": _mood(Mode.CLOSED, "night", (2, 20)),
-    "one_dies": one_dies,
     "binds_refused": binds_refused,
     "maintenance": maintenance,
     "receipt_silence": _receipts("receipt silence", receipts_lost=1.0),
@@ -274,3 +276,8 @@ FAULTS: dict[str, Fault] = {
     "disk_full": disk_full,
     "clock_step": clock_step,
 }
+FOR_GOOD: dict[str, Fault] = {
+    f"one_{mode.value}": _one_for_good(mode)
+    for mode in (Mode.CLOSED, Mode.ERRORING, Mode.SLOW, Mode.SILENT, Mode.THROTTLING)
+}
+"""For scenarios alone: one carrier falls sick and stays so."""

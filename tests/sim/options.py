@@ -149,6 +149,18 @@ class Options:
             routes=self.routes,
         )
 
+    def longer(self, safety_s: float, rate: float = 1.0) -> Options:
+        """The same trouble for `safety_s` seconds, with up to `rate` messages a second from each platform meanwhile."""
+        esmes = tuple(
+            attrs.evolve(
+                one,
+                settings=attrs.evolve(one.settings, rate=rate),
+                workload=attrs.evolve(one.workload, messages=int(rate * safety_s / 2)),
+            )
+            for one in self.esmes
+        )
+        return attrs.evolve(self, esmes=esmes, safety_s=safety_s)
+
     def lines(self) -> list[str]:
         """For people: everything the seed drew."""
         lines = [f"seed {self.seed}: {', '.join(self.faults) or 'no faults'}, {self.safety_s:g} s, {self.weather}"]

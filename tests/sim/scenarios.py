@@ -17,6 +17,7 @@ import attrs
 from smsroute.config import Choice, InDoubt, Limits
 from smsroute.message import MessageClass
 from smsroute.sim.temperament import Temperament
+from tests.sim.faults import FOR_GOOD
 from tests.sim.options import Options, options
 
 KIND = Temperament(response_delay="0.05", receipt_delay="1", sick_share=1.0)
@@ -58,12 +59,24 @@ def _with(*faults: str, **temperament: Any) -> Callable[[int], Options]:
     return make
 
 
-def one_carrier_dies(seed: int) -> Options:
-    """One of two carriers goes for good in the middle of traffic, with limits as they are in production."""
-    base = calm(seed)
-    # In one part each: the later parts of a message wait for the carrier that has the first (law 8).
-    esmes = tuple(attrs.evolve(one, workload=attrs.evolve(one.workload, parts=1)) for one in base.esmes)
-    return attrs.evolve(base, faults=("one_dies",), esmes=esmes, limits=Limits(receipt_grace_s=60.0))
+def _sick(fault: str) -> Callable[[int], Options]:
+    """One of two carriers falls sick in the middle of traffic and stays so, with limits as they are in production."""
+
+    def make(seed: int) -> Options:
+        base = calm(seed)
+        # In one part each: the later parts of a message wait for the carrier that has the first (law 8).
+        esmes = tuple(
+            attrs.evolve(
+                one,
+                settings=attrs.evolve(one.settings, rate=3.0),
+                workload=attrs.evolve(one.workload, parts=1, messages=150),
+            )
+            for one in base.esmes
+        )
+        limits = Limits(receipt_grace_s=60.0)
+        return attrs.evolve(base, faults=(fault,), esmes=esmes, limits=limits, safety_s=60.0)
+
+    return make
 
 
 SCENARIOS: dict[str, Callable[[int], Options]] = {
@@ -73,6 +86,6 @@ SCENARIOS: dict[str, Callable[[int], Options]] = {
     "half-open": _with("half_open"),
     "power-off": _with("power_off"),
     "receipt-disorder": _with(receipts_early=0.4, receipts_doubled=0.5, receipts_elsewhere=0.5),
-    "one-carrier-dies": one_carrier_dies,
+    **{f"one-carrier-{name.removeprefix('one_')}": _sick(name) for name in FOR_GOOD},
     "disk-full": _with("disk_full"),
 }

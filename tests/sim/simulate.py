@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=1, help="how many seeds from there on; 0: until one breaks")
     parser.add_argument("--scenario", choices=SCENARIOS, help="a named world instead of a drawn one")
     parser.add_argument("--faults", help=f"instead of the drawn ones, comma separated: {', '.join(FAULTS)}")
+    parser.add_argument("--safety", type=float, help="seconds of trouble instead of a minute, with traffic throughout")
     parser.add_argument("--trace", action="store_true", help="print every PDU, log line and fault")
     parser.add_argument("--twice", action="store_true", help="run each seed twice and compare the traces' digests")
     asked = parser.parse_args(arguments)
@@ -38,11 +39,14 @@ def main(arguments: list[str] | None = None) -> int:
         drawn = SCENARIOS[asked.scenario](seed) if asked.scenario else options(seed)
         if asked.faults is not None:
             drawn = attrs.evolve(drawn, faults=tuple(name for name in asked.faults.split(",") if name))
+        if asked.safety is not None:
+            drawn = drawn.longer(asked.safety)
         if asked.count == 1:
             print("\n".join(drawn.lines()), end="\n\n", flush=True)
         started = time.perf_counter()
         replay = f"--scenario {asked.scenario} " if asked.scenario else ""
         replay += f"--faults {','.join(drawn.faults)} " if asked.faults is not None else ""
+        replay += f"--safety {asked.safety:g} " if asked.safety is not None else ""
         drawn = attrs.evolve(drawn, replay=f"tools/simulate {replay}--seed {seed}")
         try:
             report = run_options(drawn, print if asked.trace else None)

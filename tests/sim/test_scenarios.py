@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from tests.sim.faults import FOR_GOOD
 from tests.sim.scenarios import SCENARIOS
 from tests.sim.world import Report, run_options
 
@@ -85,12 +86,21 @@ def test_receipt_disorder(seed: int) -> None:
     _told_once(report)
 
 
-@SEEDS
-def test_one_carrier_dies(seed: int) -> None:
-    """When one of two carriers goes for good, no new message waits for it."""
-    report = _run("one-carrier-dies", seed)
+@pytest.mark.parametrize("seed", range(1, 3), ids="seed{}".format)
+@pytest.mark.parametrize("sick", sorted(FOR_GOOD))
+def test_one_carrier_falls_sick(sick: str, seed: int) -> None:
+    """When one of two carriers falls sick for good, whatever way, no message waits for it, hardly any goes there, and
+    what is lost is what it kept without an answer: at most its windows."""
+    options = SCENARIOS[f"one-carrier-{sick.removeprefix('one_')}"](seed)
+    report = _run(f"one-carrier-{sick.removeprefix('one_')}", seed)
     assert set(report.states) <= {"DELIVERED", "UNKNOWN"}
+    config = min(options.carriers, key=lambda one: one.name).config
+    windows = sum(bind.count for bind in config.binds) * config.window
+    probes = 6 if sick == "one_silent" else 0
+    assert report.states["UNKNOWN"] <= windows + probes
     assert report.longest_wait_s < FAILOVER_S
+    # Its share while it was well, and what found out that it is not.
+    assert report.carriers[min(report.carriers)]["submits"] < 0.4 * report.states.total()
 
 
 @SEEDS

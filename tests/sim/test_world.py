@@ -68,8 +68,8 @@ def test_same_world_in_another_process() -> None:
 
 
 def test_every_fault_is_drawn() -> None:
-    """Each fault there is blows in some seed of every run, but for the one that scenarios alone use."""
-    assert set(DRAWN) == set(FAULTS) - {"one_dies"}
+    """Each fault there is blows in some seed of every run."""
+    assert set(DRAWN) == set(FAULTS)
     assert {name for seed in SEEDS for name in options(seed).faults} == set(DRAWN)
 
 

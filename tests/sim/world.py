@@ -55,7 +55,7 @@ from tests.sim.books import Attempt, Story, Terms
 from tests.sim.clock import SimClock
 from tests.sim.determinism import SimEntropy
 from tests.sim.disk import SimBlocking, Tape
-from tests.sim.faults import FAULTS
+from tests.sim.faults import FAULTS, FOR_GOOD
 from tests.sim.network import SimNetwork
 from tests.sim.options import DOOR, ENGINE, FIRST_SEQUENCE, Options
 from tests.sim.wire import TOKEN
@@ -172,7 +172,8 @@ class World:
             async with trio.open_nursery() as faults:
                 faults.start_soon(self._watch)
                 for name in self.options.faults:
-                    faults.start_soon(FAULTS[name], self, self.entropy.rng(f"fault/{name}"))
+                    fault = FAULTS.get(name) or FOR_GOOD[name]
+                    faults.start_soon(fault, self, self.entropy.rng(f"fault/{name}"))
 
     async def _watch(self) -> None:
         """Stop at the first broken law, near what broke it; look at what must stay bounded."""
