@@ -24,7 +24,7 @@ import trio
 
 from smsroute.config import Limits
 from smsroute.ports import Clock
-from smsroute.smpp.session import Received, Session
+from smsroute.smpp.session import Received, Session, SessionLimits
 
 Receiver = Callable[[Sequence[Received]], Awaitable[None]]
 
@@ -175,3 +175,18 @@ class Link:
             while self._buffered and not self.why:
                 await self._flushed.wait()
         self.why = self.why or self._last_words or self.session.close_reason or "session closed"
+
+
+def session_limits(limits: Limits, *, window: int, response_timeout_s: float, enquire_link_s: float) -> SessionLimits:
+    """The numbers of a session: the three that the peer's contract sets, and the house's."""
+    return SessionLimits(
+        pdu_octets_max=limits.pdu_octets_max,
+        window=window,
+        response_timeout_s=response_timeout_s,
+        enquire_link_s=enquire_link_s,
+        enquire_link_missed_max=limits.enquire_link_missed_max,
+        bind_timeout_s=limits.bind_timeout_s,
+        unbind_timeout_s=limits.unbind_timeout_s,
+        nacks_max=limits.nacks_max,
+        tombstones_max=limits.tombstones_max,
+    )

@@ -26,7 +26,7 @@ import structlog
 import trio
 
 from smsroute.config import BindConfig, Carrier, Limits
-from smsroute.link import Link
+from smsroute.link import Link, session_limits
 from smsroute.message import Part
 from smsroute.ports import Ports
 from smsroute.smpp import names
@@ -39,7 +39,6 @@ from smsroute.smpp.session import (
     Response,
     Role,
     Session,
-    SessionLimits,
     TimedOut,
 )
 
@@ -190,7 +189,13 @@ class Bind:
             self._down("the engine stops")
             return False
         now = self._ports.clock.monotonic()
-        session = Session(Role.ESME, self._session_limits(), now, first_sequence=self._limits.first_sequence)
+        numbers = session_limits(
+            self._limits,
+            window=self.carrier.window,
+            response_timeout_s=self.carrier.response_timeout_s,
+            enquire_link_s=self.carrier.enquire_link_s,
+        )
+        session = Session(Role.ESME, numbers, now, first_sequence=self._limits.first_sequence)
         self._session = session
         self._link = Link(stream, session, self._ports.clock, self._limits, self._limits.receive_octets)
         self._hopeless = False
@@ -251,20 +256,6 @@ class Bind:
             addr_ton=carrier.addr_ton,
             addr_npi=carrier.addr_npi,
             address_range=carrier.address_range,
-        )
-
-    def _session_limits(self) -> SessionLimits:
-        carrier, limits = self.carrier, self._limits
-        return SessionLimits(
-            pdu_octets_max=limits.pdu_octets_max,
-            window=carrier.window,
-            response_timeout_s=carrier.response_timeout_s,
-            enquire_link_s=carrier.enquire_link_s,
-            enquire_link_missed_max=limits.enquire_link_missed_max,
-            bind_timeout_s=limits.bind_timeout_s,
-            unbind_timeout_s=limits.unbind_timeout_s,
-            nacks_max=limits.nacks_max,
-            tombstones_max=limits.tombstones_max,
         )
 
     def _tls(self) -> ssl.SSLContext | None:

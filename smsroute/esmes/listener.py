@@ -28,7 +28,7 @@ from smsroute.config import Config, Esme, Secret, Tls
 from smsroute.esmes.accept import Accept
 from smsroute.esmes.client import Client
 from smsroute.esmes.deliver import Deliver
-from smsroute.link import Link
+from smsroute.link import Link, session_limits
 from smsroute.message import Part
 from smsroute.ports import Listener, Ports
 from smsroute.smpp import names
@@ -40,7 +40,6 @@ from smsroute.smpp.session import (
     Response,
     Role,
     Session,
-    SessionLimits,
     TimedOut,
     Unbound,
 )
@@ -117,7 +116,13 @@ class Doors:
             return
         self._number += 1
         now = self._ports.clock.monotonic()
-        session = Session(Role.SMSC, self._session_limits(), now, limits.first_sequence, defer_unbind=True)
+        numbers = session_limits(
+            limits,
+            window=1,  # its ESME's, once that is known
+            response_timeout_s=limits.esme_response_timeout_s,
+            enquire_link_s=limits.esme_enquire_link_s,
+        )
+        session = Session(Role.SMSC, numbers, now, limits.first_sequence, defer_unbind=True)
         link = Link(stream, session, self._ports.clock, limits, limits.esme_receive_octets)
         client = Client(self._number, peer, session, link)
         self.clients[client.number] = client
@@ -213,20 +218,6 @@ class Doors:
         if len(self.sessions(esme.name)) >= esme.binds_max:
             return names.ESME_RALYBND, f"all {esme.binds_max} binds of {esme.name} are up"
         return names.ESME_ROK, ""
-
-    def _session_limits(self) -> SessionLimits:
-        limits = self._limits
-        return SessionLimits(
-            pdu_octets_max=limits.pdu_octets_max,
-            window=1,
-            response_timeout_s=limits.esme_response_timeout_s,
-            enquire_link_s=limits.esme_enquire_link_s,
-            enquire_link_missed_max=limits.enquire_link_missed_max,
-            bind_timeout_s=limits.bind_timeout_s,
-            unbind_timeout_s=limits.unbind_timeout_s,
-            nacks_max=limits.nacks_max,
-            tombstones_max=limits.tombstones_max,
-        )
 
 
 def server_tls(tls: Tls) -> ssl.SSLContext:
