@@ -269,7 +269,7 @@ class Auditor:
         copies = 1 + paper.reasons + max(0.0, paper.acknowledged_at - paper.accepted_at) // self._tell_timeout_s
         if paper.acknowledged_in == self.life and paper.tells >= copies:
             self.breach("law 4", f"{part_id} is told again after {paper.esme} answered for it")
-        elif paper.ticked and paper.acknowledged_in != self.life:
+        elif 0 <= paper.ticked_in < self.life:
             self.breach("law 4", f"{part_id} is told again, and it had left the outbox in an earlier life")
         paper.tells += 1
         paper.told_word = word
@@ -353,7 +353,7 @@ class Auditor:
             paper = self.papers[part_id]
             if paper.acknowledged_in < 0 and not dropped:
                 self.breach("law 4", f"{part_id} leaves the outbox and {paper.esme} has not answered for it")
-            paper.ticked = True
+            paper.ticked_in = self.life
 
     # -- when all is over ---------------------------------------------------------------------------------------------
 
@@ -417,7 +417,7 @@ class Auditor:
         if paper.told_word and WORD_OF_STATE.get(story.state) != paper.told_word:
             self.breach("law 5", f"{paper.part_id} was told as {paper.told_word} and is {story.state}")
         owes = paper.wants_receipt == 1 or (paper.wants_receipt == 2 and story.state != "DELIVERED")
-        if owes and not paper.ticked:
+        if owes and paper.ticked_in < 0:
             self.breach("law 4", f"{paper.part_id} ended {story.state} and {paper.esme} was not told")
         if not owes and paper.tells:
             self.breach("law 4", f"{paper.part_id} asked for no receipt and was told")

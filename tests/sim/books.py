@@ -70,7 +70,7 @@ class Paper:
     acknowledged_at: float = -1.0  # its ESME's ESME_ROK was read by the engine, for the first time in
     acknowledged_in: int = -1  # this life of it
     told_word: str = ""
-    ticked: bool = False  # Told is durable
+    ticked_in: int = -1  # the life in which Told became durable
 
     def refuse(self, index: int, throttled: bool) -> None:
         """Attempt `index` was refused."""
