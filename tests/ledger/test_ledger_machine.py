@@ -11,7 +11,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smsroute.ledger import FACTS_MAX, Ledger
+from smsroute.ledger import Ledger
+from smsroute.memory import FACTS_MAX
 from smsroute.message import (
     Accepted,
     AnyEvent,
