@@ -59,6 +59,8 @@ class Answers:
         rule = bind.carrier.dialect.ids
         events: list[AnyEvent] = []
         taken: dict[str, list[float]] = {}
+        asked: dict[str, int] = {}
+        always = bind.carrier.receipts == "always"
         for response in responses:
             part, attempt, network = cast(Row, response.token)
             if response.command_status == names.ESME_ROK:
@@ -73,13 +75,17 @@ class Answers:
                 if times is None:
                     taken[network] = times = []
                 times.append(response.sent_at)
+                if part.wants_receipt or always:
+                    asked[network] = asked.get(network, 0) + 1
             else:
                 said = verdict(response.command_status, bind.carrier.outcomes)
                 sent_at = response.sent_at
                 station.answered(network, said.blame, monotonic - sent_at, monotonic, 1, sent_at)
                 events.append(self._refused(part, attempt, response.command_status, said, wall))
         for network, times in taken.items():
-            station.answered(network, Blame.OK, monotonic - min(times), monotonic, len(times), max(times))
+            station.answered(
+                network, Blame.OK, monotonic - min(times), monotonic, len(times), max(times), asked.get(network, 0)
+            )
         self._board.wake({bind.carrier.name})  # room in the window is there before the answer is durable
         await self._board.journal.commit(events, must=True)
 

@@ -33,12 +33,12 @@ DIAGNOSTICS
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
 
 import trio
 
 from smsroute.carriers.answers import Answers
 from smsroute.carriers.bind import Bind, Row
+from smsroute.carriers.hearing import Hearing
 from smsroute.carriers.lanes import Lanes, Round
 from smsroute.carriers.receipts import Receipts
 from smsroute.carriers.station import Station
@@ -54,9 +54,6 @@ from smsroute.smpp.codec import Pdu, parse_sm
 from smsroute.smpp.session import Response
 from smsroute.store.base import StoreError
 from smsroute.store.journal import Journal
-
-CARRIERS_WORD: Final = frozenset({State.DELIVERED, State.REJECTED, State.DELETED})
-"""Ends a carrier answers for; expired and undeliverable are mostly the handset's and touch no score (law 9)."""
 
 Pin = tuple[str, str]
 """The carrier and bind that a multipart message took."""
@@ -155,11 +152,12 @@ class Dispatch:
         self.lanes = Lanes(self)
         self._answers = Answers(self)
         self._receipts: Receipts | None = None
+        self._hearing = Hearing(self)
 
     def connect(self, receipts: Receipts) -> None:
         """Who reads what carriers deliver."""
         self._receipts = receipts
-        receipts.heard = self._heard
+        receipts.heard = self._hearing.heard
 
     @property
     def in_flight(self) -> int:
@@ -343,22 +341,6 @@ class Dispatch:
         """Carriers deliver receipts, or messages from handsets."""
         assert self._receipts is not None, "connect comes before run"
         await self._receipts.delivered(bind, pdus)
-
-    def _heard(self, carrier: str, parts: Iterable[Part], at: float) -> None:
-        """Receipts have just ended these parts: what that says of their carrier, by network."""
-        heard: dict[tuple[str, bool], list[float]] = {}
-        for part in parts:
-            if part.state not in CARRIERS_WORD:
-                continue
-            taken = [one.responded_at for one in part.attempts if one.carrier == carrier and one.responded_at]
-            rule = self.rule(part)
-            if taken and rule is not None:
-                delays = heard.setdefault((rule.prefix, part.state == State.DELIVERED), [])
-                delays.append(max(0.0, at - taken[-1]))
-        now = self.ports.clock.monotonic()
-        for (network, delivered), delays in heard.items():
-            mean_s = sum(delays) / len(delays)
-            self.stations[carrier].dossier.receipt(network, delivered, mean_s, now, len(delays))
 
     def changed(self, bind: Bind) -> None:
         """A bind changed its state."""

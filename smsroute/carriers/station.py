@@ -92,9 +92,12 @@ class Station:
 
     # -- what came back ------------------------------------------------------------------------------------------------
 
-    def answered(self, network: str, blame: Blame, latency_s: float, now: float, parts: int, sent_at: float) -> None:
-        """`parts` answers of one blame. `latency_s`: the slowest; `sent_at`: when the newest of them left."""
-        self.dossier.answered(network, blame, latency_s, now, self._rng, parts, sent_at)
+    def answered(
+        self, network: str, blame: Blame, latency_s: float, now: float, parts: int, sent_at: float, asked: int = 0
+    ) -> None:
+        """`parts` answers of one blame. `latency_s`: the slowest; `sent_at`: when the newest of them left; `asked`: how
+        many will have a receipt."""
+        self.dossier.answered(network, blame, latency_s, now, self._rng, parts, sent_at, asked)
         if blame != Blame.OK or self.dossier.congestion.busy:
             self._apply_congestion(now)
 

@@ -51,6 +51,7 @@ SENDER: Final = Text("[ -~]{1,20}", "a sender as it stands in source_addr: 1 to 
 SERVICE_TYPE: Final = Text("[ -~]{1,5}", "a service_type: 1 to 5 ASCII characters")
 SYSTEM_ID: Final = Text("[!-~]{1,64}", "1 to 64 ASCII characters without spaces")
 SYSTEM_TYPE: Final = Text("[ -~]{0,12}", "up to 12 ASCII characters")
+RECEIPT_ERROR: Final = Text("[0-9A-Za-z]{1,16}", "1 to 16 letters or digits, as the carrier's receipts write err")
 ADDRESS_RANGE: Final = Text("[ -~]{0,40}", "up to 40 ASCII characters")
 STORE: Final = Text("sqlite:[^\x00]+", "sqlite:FOLDER, such as sqlite:var/smsroute")
 SERVER_NAME: Final = Text("[A-Za-z0-9._:-]{0,253}", "a host name")
@@ -166,6 +167,8 @@ class Dialect:
     """What a carrier does its own way."""
 
     ids: IdRule = "auto"  # how a receipt's id relates to the response's: hex-dec is response hex, receipt decimal
+    # What a receipt's err means; a word as it is written, then as a number: "001" also speaks for 1 and 0001.
+    errors: Mapping[Annotated[str, RECEIPT_ERROR], Annotated[Blame, BLAME]] = attrs.field(factory=dict)
 
 
 @attrs.frozen

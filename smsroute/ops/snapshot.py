@@ -212,7 +212,7 @@ def _carrier(station: Station, orphans: int, now: float, wall: float, watched_s:
             "delivered_ratio": _rounded(heard.delivered_ratio()),
             "delay_s_p50": _rounded(receipts[0] if receipts else None),
             "delay_s_p99": _rounded(receipts[1] if receipts else None),
-            "silent_s": round(heard.silent_for_s(now, overall.score.taken), 1),
+            "silent_s": round(heard.silent_for_s(now), 1),
             "matched": dossier.receipt_times.count,
             "orphans": orphans,
         },

@@ -17,14 +17,18 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
+
+from msgspec import structs
 
 from smsroute.config import Carrier, Limits
 from smsroute.message import Blame
 from smsroute.routing.congestion import Congestion
 from smsroute.routing.decide import CarrierView
 from smsroute.routing.health import ALIVE, Health
+from smsroute.routing.kept import VERSION, KeptDossier, KeptRecord, sane
+from smsroute.routing.outcome import Word
 from smsroute.routing.score import Score, Terms, product
 from smsroute.routing.spread import Spread
 
@@ -53,6 +57,19 @@ class Record:
         health.on_outcome(blame, now, rng, n, sent_at)
         if was is not ALIVE and health.state is ALIVE:
             self.score.forgive()
+
+    def keep(self, now: float) -> KeptRecord:
+        """Its past, for the next engine."""
+        health = self.health
+        sick_s = -1.0 if health.sick_since is None else now - health.sick_since
+        return structs.replace(self.score.keep(now), ejections=health.ejections, sick_s=sick_s)
+
+    def restore(self, kept: KeptRecord, now: float, elapsed_s: float, forget_s: float) -> None:
+        """Go on from what was kept `elapsed_s` ago; what health remembers is forgotten after `forget_s`."""
+        self.score.restore(kept, now, elapsed_s)
+        if elapsed_s < forget_s:
+            sick_s = elapsed_s + sane(kept.sick_s) if kept.sick_s >= 0 else None
+            self.health.recall(int(sane(kept.ejections, 1000)), sick_s, now)
 
 
 class Dossier:
@@ -85,26 +102,36 @@ class Dossier:
         rng: random.Random,
         n: int = 1,
         sent_at: float | None = None,
+        asked: int = 0,
     ) -> None:
         """`n` answers of one blame for `network` (the prefix of the rule).
 
         `latency_s`: submit to response (or to giving up), the slowest of the n. `sent_at`: when the newest was sent;
-        unknown, it is taken for `now` - `latency_s`.
+        unknown, it is taken for `now` - `latency_s`. `asked`: how many of them will have a receipt.
         """
         if sent_at is None:
             sent_at = now - latency_s
         self.overall.answered(blame, latency_s, now, rng, n, sent_at)
-        self._record(network, now).answered(blame, latency_s, now, rng, n, sent_at)
+        record = self._record(network, now)
+        record.answered(blame, latency_s, now, rng, n, sent_at)
+        if asked:
+            self.overall.score.receipts.asked(asked, now)
+            record.score.receipts.asked(asked, now)
         if blame == _OK:
             self.answer_times.add(latency_s, now, n)
         if blame != _OK or self.congestion.busy:
             self.congestion.answered(blame, now, n, sent_at)
 
-    def receipt(self, network: str, delivered: bool, delay_s: float, now: float, n: int = 1) -> None:
-        """`n` final receipts, but none that blames the subscriber. `delay_s`: since the carrier's response."""
-        self.overall.score.receipt(delivered, delay_s, now, n)
-        self.receipt_times.add(delay_s, now, n)
-        self._record(network, now).score.receipt(delivered, delay_s, now, n)
+    def receipts(self, network: str, word: Word, delays_s: Sequence[float], now: float) -> None:
+        """Final receipts of one word. `delays_s`: since the carrier's response, each, in ascending order."""
+        self.overall.score.receipts.came(word, delays_s, now)
+        self._record(network, now).score.receipts.came(word, delays_s, now)
+        if word is not Word.NEUTRAL:
+            self.receipt_times.add(delays_s[len(delays_s) // 2], now, len(delays_s))
+
+    def spoke(self) -> None:
+        """A receipt came that ends no part: its receiver lives."""
+        self.overall.score.receipts.spoke()
 
     def bind_up(self, now: float) -> None:
         """A bind that can send is up."""
@@ -187,6 +214,20 @@ class Dossier:
             admit_share=min(overall.admits(now), 1.0 if record is None else record.health.admits(now)),
             probe=health.probing and overall.bound,
         )
+
+    # -- over a restart ------------------------------------------------------------------------------------------------
+
+    def keep(self, now: float, wall: float) -> KeptDossier:
+        """Its past, for the next engine. `wall`: Unix seconds."""
+        networks = {name: record.keep(now) for name, record in self.networks.items()}
+        return KeptDossier(VERSION, wall, self.carrier.name, self.overall.keep(now), networks)
+
+    def restore(self, kept: KeptDossier, now: float, elapsed_s: float) -> None:
+        """Go on from what was kept `elapsed_s` ago. Call before anything has happened."""
+        forget_s = self._limits.ejection_forget_s
+        self.overall.restore(kept.overall, now, elapsed_s, forget_s)
+        for name, record in kept.networks.items():
+            self._record(name, now).restore(record, now, elapsed_s, forget_s)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 

@@ -188,6 +188,15 @@ class Health:
         if self.state is not DEAD:
             self._eject(Trigger.BIND_DOWN, f"bind down: {reason}", now, rng)
 
+    def recall(self, ejections: int, sick_s: float | None, now: float) -> None:
+        """What the last engine knew: ejections in a row, and for how long it was not alive, None if it was. Who was
+        sick may be probed once bound, and has no trust before. Call before anything has happened."""
+        self.ejections = ejections
+        if sick_s is not None and not self.shadow:
+            self.state, self.since, self.sick_since, self.until = DEAD, now, now - sick_s, now
+            self.reason = "not alive when the engine stopped"
+            self.changes += 1
+
     def claim_probe(self, now: float) -> bool:
         """Take the one place of the probe. True once per ProbeOpen: the caller's message is the probe."""
         if self.state is not PROBE_OPEN or not self.bound:

@@ -8,18 +8,22 @@ Rules:
 - The numbers are SMPP's command_status because that is what carriers answer today; another kind of carrier brings its
   own table of the same shape, and nothing above this file knows the difference.
 
-Walk: `carriers/bind` asks `blame` for each response; `carriers/dispatch` asks `verdict` for what may happen next;
-`smsroute explain` and `trace` show `note`.
+- A receipt has a second answer in its err. No specification says what the words mean, so only a carrier's
+  `dialect: errors:` gives them a blame; without one the final state alone decides, and leans to nobody's fault.
+
+Walk: `carriers/answers` asks `verdict` for each response; `carriers/hearing` asks `receipt_word` for each final
+receipt; `smsroute explain` and `trace` show `note`.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from typing import Final
 
 import attrs
 
-from smsroute.message import Blame
+from smsroute.message import Blame, State
 
 NO_END: Final = 1_000_000
 """tries_max of an answer that may be repeated until the message's validity ends."""
@@ -190,3 +194,47 @@ def is_fault(said: Blame) -> bool:
 
 FAULTS: Final = frozenset({_TRN, _PRT, _UNK})
 """Blames that count against a carrier. Throttled and congested are not faults: congestion is not death."""
+
+
+# -- receipts ----------------------------------------------------------------------------------------------------------
+
+
+class Word(enum.IntEnum):
+    """What a final receipt says of the carrier that took the part."""
+
+    DELIVERED = 0
+    ITS_FAULT = 1  # the carrier's: it counts against its delivered ratio
+    NEUTRAL = 2  # the subscriber's or the text's: it touches no score (law 9)
+
+
+_HOUSE: Final = {State.DELIVERED: Word.DELIVERED, State.REJECTED: Word.ITS_FAULT, State.DELETED: Word.ITS_FAULT}
+"""Ends a carrier answers for when its err says nothing; expired and undeliverable are mostly the handset's."""
+
+_NOBODYS: Final = frozenset({_OK, _PMS})
+
+
+class ReceiptErrors:
+    """A carrier's `dialect: errors:`, ready to be asked: the word as written first, then as a number."""
+
+    __slots__ = ("_exact", "_numbers")
+
+    def __init__(self, errors: Mapping[str, Blame]) -> None:
+        self._exact = dict(errors)
+        self._numbers = {int(text): said for text, said in errors.items() if text.isdecimal()}
+
+    def blame(self, err: str) -> Blame | None:
+        """Whose fault `err` tells of; None when the carrier's table does not know it."""
+        found = self._exact.get(err)
+        if found is None and self._numbers and err.isascii() and err.isdecimal():
+            return self._numbers.get(int(err))
+        return found
+
+
+def receipt_word(state: int, err: str, errors: ReceiptErrors) -> Word:
+    """What a part's final state, told by a receipt with `err`, says of its carrier."""
+    if state == State.DELIVERED:
+        return Word.DELIVERED
+    said = errors.blame(err)
+    if said is None:
+        return _HOUSE.get(State(state), Word.NEUTRAL)
+    return Word.NEUTRAL if said in _NOBODYS else Word.ITS_FAULT

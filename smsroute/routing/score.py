@@ -17,7 +17,7 @@ Idea.
   the pair's own baseline, because 300 ms is quick for one operator and sick for another; the baseline follows downwards
   with tau and upwards many times slower, so that a sickness of hours does not become "usual".
 - Outcomes are counted exactly, in a ring of buckets that rotates with time: the share is of precisely the last 30 s.
-- Receipts look back half an hour in the same way, and compare with the pair's own baseline.
+- Receipts look back half an hour in the same way, and compare with the pair's own baseline (`receipts_score`).
 
     on an answer: rotate the ring if due; counts[blame] += n
         taken:  latency = sample if sample > latency else sample + (latency - sample) * exp(-dt / tau)
@@ -32,7 +32,7 @@ second leaves the quality band 0.2 s later: before its first late answer, and 10
 Limits: a carrier that is slow from its first day has that as its baseline until a faster day; the latency of an idle
 pair fades back towards its baseline, since nothing can prove it; two networks behind one prefix share a score.
 
-Walk: `board` keeps one Score per carrier and per (carrier, network) and feeds both; `decide` reads quality and terms;
+Walk: `dossier` keeps one Score per carrier and per (carrier, network) and feeds both; `decide` reads quality and terms;
 `health` judges the same figures.
 """
 
@@ -45,7 +45,10 @@ import attrs
 
 from smsroute.config import Limits
 from smsroute.message import Blame
+from smsroute.routing.kept import KeptRecord, sane
 from smsroute.routing.outcome import FAULTS
+from smsroute.routing.receipts_score import Receipts
+from smsroute.routing.ring import Ring
 
 Terms = tuple[tuple[str, float], ...]
 
@@ -55,36 +58,6 @@ _CONGESTED: Final = int(Blame.CONGESTED)
 _NEUTRAL: Final = int(Blame.PERMANENT_MESSAGE)
 _UNKNOWN: Final = int(Blame.UNKNOWN)
 _FAULTS: Final = frozenset(int(b) for b in FAULTS)
-
-
-class Ring:
-    """Exact counts of the last `buckets` x `bucket_s` seconds, one column per thing counted."""
-
-    __slots__ = ("_at", "_bucket_s", "_rows", "ends_at", "row", "totals")
-
-    def __init__(self, columns: int, buckets: int, bucket_s: float, now: float) -> None:
-        self._bucket_s = bucket_s
-        self._rows = [[0.0] * columns for _ in range(buckets)]
-        self._at = 0
-        self.row = self._rows[0]
-        self.totals = [0.0] * columns
-        self.ends_at = now + bucket_s
-
-    def rotate(self, now: float) -> None:
-        """Let go of the buckets that are too old. Call when `now` >= `ends_at`, before counting."""
-        steps = int((now - self.ends_at) / self._bucket_s) + 1
-        for _ in range(min(steps, len(self._rows))):
-            self._at = (self._at + 1) % len(self._rows)
-            self.row = self._rows[self._at]
-            for column, value in enumerate(self.row):
-                self.totals[column] -= value
-                self.row[column] = 0
-        self.ends_at += steps * self._bucket_s
-
-    def clear(self) -> None:
-        """Forget everything counted."""
-        for row in (*self._rows, self.totals):
-            row[:] = [0.0] * len(row)
 
 
 @attrs.frozen
@@ -115,7 +88,6 @@ class Score:
         "latency_at",
         "latency_s",
         "receipts",
-        "taken",
     )
 
     def __init__(self, limits: Limits, now: float) -> None:
@@ -126,7 +98,6 @@ class Score:
         self.latency_s = 0.0
         self.latency_at = now
         self.baseline_s = 0.0  # 0: not known yet
-        self.taken = 0  # parts, ever
         self.receipts = Receipts(limits, now)
 
     def answered(self, blame: int, latency_s: float, now: float, n: int = 1) -> None:
@@ -136,7 +107,6 @@ class Score:
         self._row[blame] += n
         self._totals[blame] += n
         if blame == _OK:
-            self.taken += n
             if latency_s >= self.latency_s:
                 self.latency_s = latency_s
             else:
@@ -145,10 +115,6 @@ class Score:
         elif blame in _FAULTS and latency_s > self.latency_s:
             self.latency_s = latency_s
             self.latency_at = now
-
-    def receipt(self, delivered: bool, delay_s: float, now: float, n: int = 1) -> None:
-        """Count `n` final receipts, but none that blames the subscriber. `delay_s`: since the carrier's response."""
-        self.receipts.came(delivered, delay_s, now, self.taken, n)
 
     def figures(self, now: float, oldest_unanswered_age_s: float = 0.0) -> Figures:
         """The counts of the success window and the latency, as they stand at `now`."""
@@ -201,12 +167,21 @@ class Score:
             ("unknown", 1.0 - silent / max(f.samples, least)),
             ("throttled", 1.0 - limits.throttled_weight * limited / max(f.answers, least)),
             ("occupancy", 1.0 - limits.occupancy_weight * crowd),
-            *self.receipts.terms(now, self.taken),
+            *self.receipts.terms(now),
         )
 
     def quality(self, now: float, oldest_unanswered_age_s: float = 0.0, occupancy: float = 0.0) -> float:
         """The product of the terms, 0..1."""
         return product(self.terms(now, oldest_unanswered_age_s, occupancy))
+
+    def keep(self, now: float) -> KeptRecord:
+        """Its past, for the next engine."""
+        return KeptRecord(self.baseline_s, self.receipts.keep(now))
+
+    def restore(self, kept: KeptRecord, now: float, elapsed_s: float) -> None:
+        """Go on from what was kept `elapsed_s` ago."""
+        self.baseline_s = sane(kept.baseline_s)
+        self.receipts.restore(kept.receipts, now, elapsed_s)
 
     def forgive(self) -> None:
         """Forget the outcomes counted, not the baselines: who is back from the dead is judged by what it does now."""
@@ -229,90 +204,9 @@ class Score:
         self.baseline_s += (self.latency_s - self.baseline_s) * (1.0 - exp(-limits.success_bucket_s / tau))
 
 
-class Receipts:
-    """What a pair's receipts say: delivered share, delay, silence; each against the pair's own past."""
-
-    __slots__ = ("_ever", "_limits", "_ring", "_usual_delay_s", "_usual_share", "last_at", "taken_at_last")
-
-    def __init__(self, limits: Limits, now: float) -> None:
-        self._limits = limits
-        self._ring = Ring(
-            3, limits.receipt_buckets, limits.receipt_window_s / limits.receipt_buckets, now
-        )  # delivered, all, delay sum
-        self._usual_share = 0.0  # 0: not known yet
-        self._usual_delay_s = 0.0
-        self._ever = 0
-        self.last_at = now
-        self.taken_at_last = 0
-
-    def came(self, delivered: bool, delay_s: float, now: float, taken: int, n: int) -> None:
-        """`n` final receipts of one kind at once. `taken`: parts the carrier has taken so far."""
-        if now >= self._ring.ends_at:
-            self._rotate(now)
-        row, totals = self._ring.row, self._ring.totals
-        for column, value in ((0, n if delivered else 0), (1, n), (2, n * delay_s)):
-            row[column] += value
-            totals[column] += value
-        self._ever += n
-        self.last_at = now
-        self.taken_at_last = taken
-
-    def delivered_ratio(self) -> float | None:
-        """Delivered among the final receipts of the window; None when there were too few to say."""
-        delivered, count, _ = self._ring.totals
-        return delivered / count if count >= self._limits.receipt_samples_min else None
-
-    def delay_s(self) -> float | None:
-        """Mean delay of the window's receipts; None when there were too few to say."""
-        _, count, delays = self._ring.totals
-        return delays / count if count >= self._limits.receipt_samples_min else None
-
-    def silent_for_s(self, now: float, taken: int) -> float:
-        """Seconds without a receipt although enough parts were taken since the last one; 0 while all is as usual."""
-        # Receipts per part taken, so far: an ESME that asks for few must not make the carrier look silent.
-        per_part = min(1.0, self._ever / taken) if taken else 0.0
-        expected = (taken - self.taken_at_last) * per_part
-        if self._ever < self._limits.receipt_samples_min or expected < self._limits.receipt_samples_min:
-            return 0.0
-        return now - self.last_at
-
-    def terms(self, now: float, taken: int) -> Terms:
-        """delivered, receipt_delay and receipt_silence."""
-        if now >= self._ring.ends_at:
-            self._rotate(now)
-        limits = self._limits
-        share, delay_s = self.delivered_ratio(), self.delay_s()
-        delivered = late = 1.0
-        if share is not None and self._usual_share:
-            delivered = min(1.0, share / (self._usual_share * limits.delivered_tolerance))
-        if delay_s is not None and self._usual_delay_s:
-            allowed_s = limits.receipt_delay_tolerance * max(self._usual_delay_s, limits.receipt_delay_floor_s)
-            late = 1.0 if delay_s <= allowed_s else allowed_s / delay_s
-        patience_s = max(limits.receipt_silence_s, limits.receipt_delay_tolerance * self._usual_delay_s)
-        silent = self.silent_for_s(now, taken) >= patience_s
-        return (
-            ("delivered", delivered),
-            ("receipt_delay", late),
-            ("receipt_silence", limits.receipt_silent_term if silent else 1.0),
-        )
-
-    def _rotate(self, now: float) -> None:
-        share, delay_s = self.delivered_ratio(), self.delay_s()
-        self._ring.rotate(now)
-        if share is None or delay_s is None:
-            return
-        # A good half hour is believed sooner than a bad one, as with latency.
-        self._usual_share = _lean(self._usual_share, share, 0.2 if share > self._usual_share else 0.005)
-        self._usual_delay_s = _lean(self._usual_delay_s, delay_s, 0.2 if delay_s < self._usual_delay_s else 0.005)
-
-
 def product(terms: Terms) -> float:
     """The quality that such terms make."""
     quality = 1.0
     for _, value in terms:
         quality *= value
     return quality
-
-
-def _lean(usual: float, now: float, by: float) -> float:
-    return usual + (now - usual) * by if usual else now

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from smsroute.config import Limits
 from smsroute.message import Blame
+from smsroute.routing.outcome import Word
 from smsroute.routing.score import Score, product
 
 LIMITS = Limits()
@@ -35,6 +36,18 @@ def steady(seconds: float = 30, latency_s: float = 0.1, rate: float = 10) -> tup
 def term(score: Score, name: str, now: float, age_s: float = 0.0, occupancy: float = 0.0) -> float:
     """One term."""
     return dict(score.terms(now, age_s, occupancy))[name]
+
+
+def taken(score: Score, now: float, asked: int = 1) -> None:
+    """A part taken in 100 ms, with a receipt asked or not."""
+    score.answered(Blame.OK, 0.1, now)
+    if asked:
+        score.receipts.asked(asked, now)
+
+
+def told(score: Score, delivered: bool, delay_s: float, now: float) -> None:
+    """A receipt that speaks of the carrier."""
+    score.receipts.came(Word.DELIVERED if delivered else Word.ITS_FAULT, [delay_s], now)
 
 
 @given(ANSWERS, st.floats(0, 100), st.floats(-1, 3))
@@ -198,8 +211,8 @@ class TestReceipts:
         score, now = Score(LIMITS, 0.0), 0.0
         for i in range(int(hours * 3600)):
             now += 1.0
-            score.answered(Blame.OK, 0.1, now)
-            score.receipt(i % 10 < share * 10, delay_s, now)
+            taken(score, now)
+            told(score, i % 10 < share * 10, delay_s, now)
         return score, now
 
     def test_a_slow_bleed_shows_against_its_own_past(self) -> None:
@@ -208,8 +221,8 @@ class TestReceipts:
         assert score.quality(now) == 1.0
         for i in range(1800):
             now += 1.0
-            score.answered(Blame.OK, 0.1, now)
-            score.receipt(i % 20 < 9, 5.0, now)
+            taken(score, now)
+            told(score, i % 20 < 9, 5.0, now)
         assert 0.45 < term(score, "delivered", now) < 0.75
         always, then = self.usual(share=0.4)
         assert always.quality(then) == 1.0
@@ -219,8 +232,8 @@ class TestReceipts:
         score, now = self.usual(delay_s=10.0)
         for _ in range(1800):
             now += 1.0
-            score.answered(Blame.OK, 0.1, now)
-            score.receipt(True, 1000.0, now)
+            taken(score, now)
+            told(score, True, 1000.0, now)
         assert term(score, "receipt_delay", now) < 0.3
 
     def test_silence_while_traffic_flows_shows_within_two_minutes(self) -> None:
@@ -229,10 +242,10 @@ class TestReceipts:
         quiet, _ = self.usual()
         for _ in range(119):
             now += 1.0
-            score.answered(Blame.OK, 0.1, now)
+            taken(score, now)
         assert term(score, "receipt_silence", now) == LIMITS.receipt_silent_term
         assert term(quiet, "receipt_silence", now) == 1.0
-        score.receipt(True, 60.0, now)
+        told(score, True, 60.0, now)
         assert term(score, "receipt_silence", now) == 1.0
 
     def test_a_pair_without_receipts_is_not_silent(self) -> None:

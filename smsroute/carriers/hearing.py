@@ -1,0 +1,56 @@
+"""What final receipts say of the carriers that took the parts: from a read's worth of receipts to their scores.
+
+Rules:
+- A receipt is judged once, when it ends its part: `routing.outcome.receipt_word`, with the carrier's own table of err
+  codes. A doubled or late one, or one nobody knows, only shows that the carrier's receiver lives.
+- It speaks of the carrier that took the part, for the network its route leads to now; receipts of a read are told in
+  one call a network and word.
+
+Walk: `carriers/receipts` calls `heard` after the commit; figures go to `routing.dossier`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from smsroute.carriers.station import Station
+from smsroute.message import Part
+from smsroute.ports import Ports
+from smsroute.routing.outcome import ReceiptErrors, Word, receipt_word
+from smsroute.routing.table import Rule
+
+
+class Board(Protocol):
+    """What hearing needs of `carriers/dispatch`."""
+
+    ports: Ports
+    stations: dict[str, Station]
+
+    def rule(self, part: Part) -> Rule | None: ...
+
+
+class Hearing:
+    """See the module."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._errors = {name: ReceiptErrors(station.carrier.dialect.errors) for name, station in board.stations.items()}
+
+    def heard(self, carrier: str, parts: Iterable[Part], at: float) -> None:
+        """Receipts of `carrier` have just ended these parts; none, when they said nothing new. `at`: Unix seconds."""
+        errors = self._errors[carrier]
+        heard: dict[tuple[str, Word], list[float]] = {}
+        for part in parts:
+            taken = [one.responded_at for one in part.attempts if one.carrier == carrier and one.responded_at]
+            rule = self._board.rule(part)
+            if taken and rule is not None:
+                word = receipt_word(part.state, part.err, errors)
+                heard.setdefault((rule.prefix, word), []).append(max(0.0, at - taken[-1]))
+        now = self._board.ports.clock.monotonic()
+        dossier = self._board.stations[carrier].dossier
+        for (network, word), delays_s in heard.items():
+            delays_s.sort()
+            dossier.receipts(network, word, delays_s, now)
+        if not heard:
+            dossier.spoke()
