@@ -18,8 +18,8 @@ from smsroute.ledger import Ledger
 from smsroute.message import Blame
 from smsroute.policy.rates import BURST_S, ContractBucket
 from smsroute.ports import Ports
-from smsroute.routing.decide import CarrierView
 from smsroute.routing.dossier import Dossier
+from smsroute.routing.views import CarrierView
 
 
 class Station:

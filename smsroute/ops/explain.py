@@ -18,8 +18,9 @@ from smsroute.config import Config, Route
 from smsroute.message import MessageClass
 from smsroute.policy import admission
 from smsroute.routing import decide
-from smsroute.routing.decide import CarrierView, Plan, Ranked
+from smsroute.routing.decide import Plan, Ranked
 from smsroute.routing.table import Rule, Table
+from smsroute.routing.views import CarrierView
 from smsroute.smpp.names import status_name
 
 SEPARATORS: Final = str.maketrans("", "", " -./()")

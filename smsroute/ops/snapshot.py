@@ -23,9 +23,9 @@ from smsroute.message import State
 from smsroute.ops.verdict import judge
 from smsroute.ops.words import iso
 from smsroute.ports import Ports
-from smsroute.routing.decide import CarrierView
 from smsroute.routing.dossier import Dossier
 from smsroute.routing.health import Health, HealthState
+from smsroute.routing.views import CarrierView
 from smsroute.smpp.names import status_name
 from smsroute.store.journal import Journal
 

@@ -22,8 +22,9 @@ from smsroute.ops.control import Answer, Document, Refusal
 from smsroute.ops.explain import Unanswerable, explain, question
 from smsroute.ops.look import Desk
 from smsroute.ops.story import story, unknown
-from smsroute.routing.decide import CarrierView, Plan
+from smsroute.routing.decide import Plan
 from smsroute.routing.table import Rule, Table
+from smsroute.routing.views import CarrierView
 from smsroute.store.base import Store, StoreError
 
 log: Final = structlog.get_logger("smsroute.ops")

@@ -45,57 +45,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 import attrs
 
 from smsroute.config import Choice, Limits, Route
 from smsroute.message import MessageClass
-from smsroute.routing.health import ALIVE, HealthState
-from smsroute.routing.score import Terms
-
-Tier = Literal["primary", "backup", "panic", "probe", "waiting"]
+from smsroute.routing.spill import INSIDE, Candidate, Standing, Tier, groups_of, spill, stand
+from smsroute.routing.views import CarrierView
 
 CERTIFIED_CLASSES: Final = frozenset({MessageClass.OTP, MessageClass.ALERT})
-
-
-FIT_MIN: Final = 1e-6
-"""Whoever lives is fit for something: a part goes to the worst before it goes to nobody."""
-
-
-@attrs.frozen
-class CarrierView:
-    """One carrier as it stands for one network. The defaults are those of a carrier about which nothing is known."""
-
-    carrier: str
-    state: HealthState = ALIVE
-    since: float = 0.0  # monotonic seconds
-    reason: str = ""
-    quality: float = 1.0
-    terms: Terms = ()
-    latency_ms: float = 0.0  # what a part may expect, peak
-    in_flight: int = 0
-    headroom: int = 1  # parts it can take right now: windows and pace
-    queued: int = 0
-    rate: float = 1.0  # parts per second it can take, its pauses counted in
-    contract: float = 1.0  # parts per second by contract
-    capacity: float = 1.0  # share of the contract that congestion leaves, 0..1
-    congestion: str = ""  # what congestion does about it, for people
-    drained: str = ""  # why nothing new may go there
-    bound: bool = True
-    admit_share: float = 1.0  # by health: 0 dead, 1 all, between them the slow start
-    probe: bool = False  # one part may go to ask whether it lives
-
-    @property
-    def wait_s(self) -> float:
-        """How long a part joining its queue would wait."""
-        return self.queued / self.rate if self.rate > 0 else (float("inf") if self.queued else 0.0)
-
-    @property
-    def weakest(self) -> str:
-        """The worst term, for people: "latency 0.40"; "" when all are well."""
-        name, value = min(self.terms, key=lambda term: term[1], default=("", 1.0))
-        return f"{name} {value:.2f}" if value < 0.995 else ""
 
 
 @attrs.frozen
@@ -110,17 +69,6 @@ class Ranked:
     latency_ms: float = 0.0
     size: float = 1.0  # its share against the mean of its group
 
-
-@attrs.frozen
-class Standing:
-    """Whether a carrier is in the band, and since when it would or does belong there; handed from plan to plan."""
-
-    inside: bool = True
-    well_since: float | None = None  # outside, but good enough since then
-    back_since: float | None = None  # inside again since then: slow start
-
-
-INSIDE: Final = Standing()
 
 Spoke = tuple[float, float, float, Ranked, bool]
 """Upper end of its share, start and length of its group's share, who, and whether it is alone in the group."""
@@ -149,20 +97,6 @@ class Plan:
         return max(self.choices, key=lambda one: one.weight, default=self.waiting)
 
 
-@attrs.define
-class _Candidate:
-    choice: Choice
-    tier: Tier
-    view: CarrierView
-    standing: Standing
-    fit: float = 0.0
-    share: float = 0.0
-
-    @property
-    def alive(self) -> bool:
-        return self.view.admit_share > 0.0
-
-
 def plan(
     route: Route,
     message_class: int,
@@ -176,10 +110,10 @@ def plan(
     `previous`: the plan before this one for the same route and class; without it nobody has to earn a return.
     """
     candidates, refused = _candidates(route, message_class, views)
-    _stand(route, candidates, limits, now, previous)
-    groups = _groups(route, candidates, limits)
+    stand(route, candidates, limits, now, previous.standing if previous is not None else {})
+    groups = groups_of(route, candidates, limits)
     alive = sum(one.alive for one in candidates)
-    paired = _spill(groups, limits, now)
+    paired = spill(groups, limits, now)
     panic = bool(candidates) and alive < limits.panic_healthy_share * len(candidates)
     dead = [one for one in candidates if not one.alive]
     refused.extend((one.choice.carrier, _dead_reason(one.view, now)) for one in dead)
@@ -244,7 +178,7 @@ def _cost(one: Ranked, load: Mapping[str, int]) -> float:
 
 def _candidates(
     route: Route, message_class: int, views: Mapping[str, CarrierView]
-) -> tuple[list[_Candidate], list[tuple[str, str]]]:
+) -> tuple[list[Candidate], list[tuple[str, str]]]:
     """Those that could take such parts if they were well, and why the others could not."""
     entries: list[tuple[Tier, Choice]] = [("primary", one) for one in route.carriers]
     entries += [("backup", one) for one in route.backup]
@@ -259,96 +193,11 @@ def _candidates(
         elif view.drained:
             refused.append((choice.carrier, f"drained: {view.drained}"))
         else:
-            candidates.append(_Candidate(choice, tier, view, INSIDE))
+            candidates.append(Candidate(choice, tier, view, INSIDE))
     return candidates, refused
 
 
-def _stand(route: Route, candidates: list[_Candidate], limits: Limits, now: float, previous: Plan | None) -> None:
-    """Who is in the band of its tier, with hysteresis."""
-    for tier in ("primary", "backup"):
-        members = [one for one in candidates if one.tier == tier and one.alive]
-        best = max((one.view.quality for one in members), default=1.0)
-        least = limits.quality_floor if route.prefer == "cost" else best - limits.quality_band
-        for one in members:
-            was = previous.standing.get(one.choice.carrier) if previous is not None else None
-            one.standing = _standing(one.view.quality, least, was, limits, now)
-
-
-def _standing(quality: float, least: float, was: Standing | None, limits: Limits, now: float) -> Standing:
-    if was is None or was.inside:
-        if quality < least:
-            return Standing(inside=False)
-        if was is None or (was.back_since is not None and now - was.back_since >= limits.slow_start_s):
-            return INSIDE
-        return was
-    if quality < least + min(limits.hysteresis, limits.quality_band):
-        return Standing(inside=False)
-    well_since = now if was.well_since is None else was.well_since
-    if now - well_since < limits.hold_s:
-        return Standing(inside=False, well_since=well_since)
-    return Standing(inside=True, back_since=now)
-
-
-def _groups(route: Route, candidates: list[_Candidate], limits: Limits) -> list[list[_Candidate]]:
-    """The candidates in the order in which they take, equals together. The dead keep the place they had alive."""
-    groups: list[list[_Candidate]] = []
-    for tier in ("primary", "backup"):
-        inside = [one for one in candidates if one.tier == tier and one.standing.inside]
-        outside = [one for one in candidates if one.tier == tier and not one.standing.inside]
-        if route.prefer == "quality":
-            groups.append(inside)
-        else:
-            band = limits.cost_band if route.prefer == "balanced" else 0.0
-            inside.sort(key=lambda one: one.choice.cost)
-            while inside:
-                dearest = inside[0].choice.cost * (1.0 + band)
-                groups.append([one for one in inside if one.choice.cost <= dearest])
-                inside = [one for one in inside if one.choice.cost > dearest]
-        outside.sort(key=lambda one: -one.view.quality)
-        groups.extend([one] for one in outside)
-    return [group for group in groups if group]
-
-
-def _spill(groups: list[list[_Candidate]], limits: Limits, now: float) -> list[tuple[list[_Candidate], str]]:
-    """Give each candidate its share; pair each group with what made it necessary ("" for the first)."""
-    left, short = 1.0, ""
-    paired: list[tuple[list[_Candidate], str]] = []
-    for group in groups:
-        for one in group:
-            one.fit = _fit(one, limits, now)
-        weights = sum(one.choice.weight for one in group)
-        fit = sum(one.choice.weight * one.fit for one in group)
-        takes = min(left, limits.overprovision * fit / weights)
-        for one in group:
-            one.share = takes * one.choice.weight * one.fit / fit if fit else 0.0
-        paired.append((group, short))
-        left -= takes
-        if left > 0.0:
-            names = ", ".join(one.choice.carrier for one in group)
-            short = f"{short}; {names} {fit / weights:.0%} fit" if short else f"{names} {fit / weights:.0%} fit"
-    total = sum(one.share for group in groups for one in group)
-    if total and left > 0.0:  # nobody is left to take the rest: all take more
-        for group in groups:
-            for one in group:
-                one.share = min(1.0, one.share / total)
-    return paired
-
-
-def _fit(one: _Candidate, limits: Limits, now: float) -> float:
-    """How much of its weight a candidate can carry now, 0..1."""
-    view = one.view
-    fit = view.admit_share * view.capacity * min(1.0, view.quality / limits.quality_floor)
-    wait_s = view.wait_s
-    if wait_s > limits.spill_wait_s:
-        fit *= limits.spill_wait_s / wait_s
-    back_since = one.standing.back_since
-    if back_since is not None and limits.slow_start_s:
-        done = min(1.0, (now - back_since) / limits.slow_start_s)
-        fit *= limits.slow_start_share + (1.0 - limits.slow_start_share) * done
-    return max(fit, FIT_MIN) if one.alive else 0.0
-
-
-def _lay_out(route: Route, groups: list[tuple[list[_Candidate], str]]) -> tuple[tuple[Ranked, ...], tuple[Spoke, ...]]:
+def _lay_out(route: Route, groups: list[tuple[list[Candidate], str]]) -> tuple[tuple[Ranked, ...], tuple[Spoke, ...]]:
     """The choices, preferred first, and the wheel that those with a share are drawn from."""
     choices: list[Ranked] = []
     wheel: list[Spoke] = []
@@ -367,7 +216,7 @@ def _lay_out(route: Route, groups: list[tuple[list[_Candidate], str]]) -> tuple[
     return tuple(choices), tuple(wheel)
 
 
-def _panic(dead: list[_Candidate], alive: int, of: int) -> tuple[list[Ranked], list[Spoke]]:
+def _panic(dead: list[Candidate], alive: int, of: int) -> tuple[list[Ranked], list[Spoke]]:
     """The dead that have a bind: after all others when somebody lives, with all the parts when nobody does."""
     usable = [one for one in dead if one.view.bound]
     weights = sum(one.choice.weight for one in usable)
@@ -386,7 +235,7 @@ def _panic(dead: list[_Candidate], alive: int, of: int) -> tuple[list[Ranked], l
     return last, spokes
 
 
-def _probes(route: Route, message_class: int, dead: list[_Candidate], limits: Limits, now: float) -> tuple[Ranked, ...]:
+def _probes(route: Route, message_class: int, dead: list[Candidate], limits: Limits, now: float) -> tuple[Ranked, ...]:
     """Those that one part of this class may ask whether they live.
 
     A part that may be resent when in doubt asks; others only when the route has no such class, or none came for long.
@@ -409,7 +258,7 @@ def _probes(route: Route, message_class: int, dead: list[_Candidate], limits: Li
     )
 
 
-def _waiting(route: Route, candidates: list[_Candidate]) -> Ranked:
+def _waiting(route: Route, candidates: list[Candidate]) -> Ranked:
     """Where parts wait when nobody takes them: with a carrier that is expected back, the first of the route."""
     for one in sorted(candidates, key=lambda one: not one.view.bound):
         return Ranked(one.choice.carrier, 0.0, "waiting", f"waits: {one.view.state.value}, {one.view.reason}")
@@ -419,7 +268,7 @@ def _waiting(route: Route, candidates: list[_Candidate]) -> Ranked:
 # -- what it says ------------------------------------------------------------------------------------------------------
 
 
-def _ranked(route: Route, one: _Candidate, short: str, size: float) -> Ranked:
+def _ranked(route: Route, one: Candidate, short: str, size: float) -> Ranked:
     view = one.view
     share = f"{one.share:.0%} by {route.prefer}" if one.share else "in reserve"
     parts = [f"{one.tier}, {share}", f"quality {view.quality:.2f}"]

@@ -25,12 +25,12 @@ from msgspec import structs
 from smsroute.config import Carrier, Limits
 from smsroute.message import Blame
 from smsroute.routing.congestion import Congestion
-from smsroute.routing.decide import CarrierView
 from smsroute.routing.health import ALIVE, Health
 from smsroute.routing.kept import VERSION, KeptDossier, KeptRecord, sane
 from smsroute.routing.outcome import Word
 from smsroute.routing.score import Score, Terms, product
 from smsroute.routing.spread import Spread
+from smsroute.routing.views import CarrierView
 
 _OK: Final = int(Blame.OK)
 

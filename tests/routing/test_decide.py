@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from smsroute.config import Choice, InDoubt, Limits, Route
 from smsroute.message import MessageClass
-from smsroute.routing.decide import CarrierView, Plan, pick, plan
+from smsroute.routing.decide import Plan, pick, plan
 from smsroute.routing.health import DEAD, PROBE_OPEN, HealthState
+from smsroute.routing.views import CarrierView
 
 LIMITS = Limits()
 OTP, INFO, MARKETING = MessageClass.OTP, MessageClass.INFO, MessageClass.MARKETING
