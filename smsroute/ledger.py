@@ -31,6 +31,7 @@ from smsroute.message import (
     Moved,
     OrphansAged,
     Part,
+    Queried,
     Receipted,
     Requeued,
     Responded,
@@ -136,8 +137,19 @@ class Ledger(Memory):
                 _fold_throttled(part)
                 self.multiparts.leave(part.multipart)
                 self.queues.put_at(part, event.at)
+            else:
+                self._bad_news_stands(part, event)
         elif self._move(part, Cause.REFUSED):
             self._end(part, event.at, event.why, f"{event.code:03d}" if event.code < 1000 else f"{event.code:x}")
+        else:
+            self._bad_news_stands(part, event)
+
+    def _bad_news_stands(self, part: Part, event: Responded) -> None:
+        """An attempt was refused that a receipt's bad news of another one waited for: now it ends the part."""
+        failed = [attempt for attempt in part.attempts if attempt.told]
+        if failed and part.state == State.SUBMITTED and not _lives_on(part, event.attempt):
+            self._move(part, STATE_OF_RECEIPT[failed[-1].told])
+            self._end(part, event.at, f"receipt from {failed[-1].carrier}, and {event.why}", "")
 
     def _taken(self, part: Part, event: Responded) -> None:
         attempt = part.attempts[event.attempt]
@@ -170,6 +182,7 @@ class Ledger(Memory):
                 part.due_at = event.at
                 part.carrier = event.carrier or part.carrier
                 part.why = event.reason
+                self._fact(part, event.at, f"attempt {len(part.attempts)} sent again, maybe twice: {event.reason}")
                 self.counts.requeued += 1
                 self.queues.put(part)
 
@@ -211,7 +224,7 @@ class Ledger(Memory):
             if not part.final:
                 self._fact(part, event.at, f"{event.carrier} says {event.word}")
         elif part.state == event.state:
-            counts.receipts_duplicate += 1
+            self._again(part, index, event)
         elif part.state == State.ACCEPTED:  # nobody asked, the carrier tells all the same
             counts.receipts_matched += 1
             self._fact(part, event.at, f"{event.carrier} says {event.word} {event.err}")
@@ -219,11 +232,44 @@ class Ledger(Memory):
             counts.receipts_conflicting += 1
             self._add(part, _after_the_end(event))
         elif event.state != State.DELIVERED and _lives_on(part, index):
+            if part.attempts[index].told:
+                counts.receipts_duplicate += 1
+                return
+            part.attempts[index].told = event.state
             counts.receipts_superseded += 1
             self._fact(part, event.at, f"{event.carrier} says {event.word} {event.err} of attempt {index + 1}")
         elif self._move(part, cause):
             counts.receipts_matched += 1
+            if part.attempts:
+                part.attempts[index].told = event.state
             self._end(part, at, f"receipt from {event.carrier}: {event.word}", event.err)
+
+    def _again(self, part: Part, index: int, event: Receipted) -> None:
+        """A receipt says what the part is: the same one again, or that of another attempt, which tells a person why a
+        handset got it twice."""
+        told = any(attempt.told for attempt in part.attempts)
+        if not told or part.attempts[index].told:
+            self.counts.receipts_duplicate += 1
+            return
+        part.attempts[index].told = event.state
+        self.counts.receipts_superseded += 1
+        self.counts.delivered_twice += event.state == State.DELIVERED
+        self._fact(part, event.at, f"{event.carrier} says {event.word} {event.err} of attempt {index + 1} too")
+
+    def _queried(self, event: Queried) -> None:
+        part = self._part(event.part_id)
+        if part is None:
+            return
+        self.counts.queried += 1
+        if part.final or event.attempt >= len(part.attempts):
+            self.counts.overtaken += 1  # its receipt came while we asked
+            return
+        attempt = part.attempts[event.attempt]
+        attempt.queried_at = event.at
+        what = f"attempt {event.attempt + 1} queried: {attempt.carrier} says {event.said}"
+        if part.facts and part.facts[-1].endswith(" " + what):
+            part.facts.pop()  # asked for days, and the same answer: the newest tells it
+        self._fact(part, event.at, what)
 
     def _finished_by_us(self, event: Finished) -> None:
         for part in self._parts(event.part_ids):
@@ -265,8 +311,19 @@ def _fold_throttled(part: Part) -> None:
 
 
 def _lives_on(part: Part, index: int) -> bool:
-    """Whether a later attempt than this one may still reach the handset: then bad news of this one ends nothing."""
-    return any(not later.withdrawn and later.blame in (-1, Blame.OK) for later in part.attempts[index + 1 :])
+    """Whether another attempt than this one may still reach the handset: then bad news of this one ends nothing.
+
+    A later one may unless it was refused; an earlier one if the carrier took it under a name, which its own receipt
+    will bear. What is known to have failed may not.
+    """
+    for at, other in enumerate(part.attempts):
+        if at == index or other.withdrawn or other.told:
+            continue
+        if other.blame == Blame.OK and (at > index or other.carrier_message_id):
+            return True
+        if other.blame == -1 and at > index:
+            return True
+    return False
 
 
 def _attempt_meant(part: Part, event: Receipted) -> int:
@@ -289,4 +346,5 @@ _APPLY: Final[dict[type, Callable[[Ledger, Any], None]]] = {
     Finished: Ledger._finished_by_us,
     Told: Ledger._told,
     OrphansAged: Ledger._orphans_aged,
+    Queried: Ledger._queried,
 }

@@ -127,6 +127,8 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
     key: str = ""  # how this carrier's receipts name it; "" = as carrier_message_id
     doubted_at: float = 0.0
     repeats: int = 0  # as often again it was throttled there, and nothing else: kept as one attempt
+    queried_at: float = 0.0  # when the carrier last answered, or failed to, what became of it (query_sm)
+    told: int = 0  # the final State a receipt told of this attempt; 0 = none yet
 
 
 class Part(msgspec.Struct, array_like=True, gc=False):
@@ -303,6 +305,15 @@ class OrphansAged(Event, tag=12, frozen=True):
     before: float
 
 
+class Queried(Event, tag=13, frozen=True):
+    """We asked a carrier what became of an attempt it took. A last word among the answers is a Receipted beside it."""
+
+    part_id: str
+    attempt: int  # index into Part.attempts
+    at: float
+    said: str  # for people: the state it told, its refusal, or that nobody answered
+
+
 AnyEvent = (
     Started
     | Accepted
@@ -316,6 +327,7 @@ AnyEvent = (
     | Finished
     | Told
     | OrphansAged
+    | Queried
 )
 
 

@@ -44,6 +44,8 @@ class Counts(msgspec.Struct):
     orphans_parked: int = 0  # = matched + aged + those parked now
     orphans_matched: int = 0
     orphans_aged: int = 0
+    delivered_twice: int = 0  # receipts that say so of a second attempt, too
+    queried: int = 0  # carriers asked what became of a part, and answered or failed to
 
 
 class Multipart(msgspec.Struct, gc=False):

@@ -87,10 +87,6 @@ def lines(part: Part) -> list[tuple[float, str]]:
             told.append((attempt.at, f"attempt {number} withdrawn: no octet of it had left"))
         if attempt.responded_at:
             told.append((attempt.responded_at, _answer(attempt)))
-        if attempt.resent:
-            told.append(
-                (attempt.doubted_at or attempt.at, f"attempt {number} may be sent again; a duplicate is possible")
-            )
     told += map(_fact, part.facts)
     if part.final and part.ended_at:
         error = f", error {part.err}" if part.err else ""
@@ -142,6 +138,7 @@ def _attempt(number: int, attempt: Attempt) -> dict[str, Any]:
         "withdrawn": attempt.withdrawn,
         "resent": attempt.resent,
         "repeats": attempt.repeats,
+        "queried_at": iso(attempt.queried_at),
     }
 
 

@@ -42,7 +42,10 @@ ATTEMPT_COLUMNS: Final = (
     "at", "carrier", "bind", "route", "reason", "responded_at", "blame", "code", "carrier_message_id", "doubted",
     "doubted_at", "withdrawn", "resent", "repeats",
 )  # fmt: skip
-ATTEMPT_FIELDS_OTHERWISE: Final = {"key"}  # column receipt_key: the key, or the id where they are the same
+ATTEMPT_FIELDS_OTHERWISE: Final = {
+    "key",                                  # column receipt_key: the key, or the id where they are the same
+    "queried_at", "told",                   # of open parts only; of ended ones the facts tell it
+}  # fmt: skip
 
 _lines: Final = msgspec.json.Encoder()
 _NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")

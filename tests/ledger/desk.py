@@ -17,6 +17,7 @@ from smsroute.message import (
     Moved,
     OrphansAged,
     Part,
+    Queried,
     Receipted,
     Requeued,
     Responded,
@@ -138,6 +139,10 @@ class Desk:
     ) -> None:
         """A carrier sends a receipt."""
         self.say(Receipted(carrier, self.tick(), list(keys), state, "000", word, of, part_id))
+
+    def query(self, part_id: str, said: str, attempt: int = 0) -> None:
+        """Its carrier was asked, and said so."""
+        self.say(Queried(part_id, attempt, self.tick(), said))
 
     def finish(self, *part_ids: str, cause: Cause = Cause.EXPIRED) -> None:
         """We end them."""

@@ -21,6 +21,7 @@ from smsroute.message import (
     Finished,
     Moved,
     OrphansAged,
+    Queried,
     Receipted,
     Requeued,
     Responded,
@@ -51,6 +52,16 @@ class Try:
     withdrawn: bool = False
     resent: bool = False
     repeats: int = 0
+    queried_at: float = 0.0
+    told: int = 0
+
+    @property
+    def hopeful(self) -> bool:
+        return not self.withdrawn and not self.told
+
+    @property
+    def taken(self) -> bool:
+        return self.answered is not None and self.answered[1] == Blame.OK
 
     @property
     def called(self) -> str:
@@ -184,6 +195,7 @@ class Naive:
             elif event.retry_at:
                 if page.state not in (State.ATTEMPTED, State.IN_DOUBT):
                     self.tally["overtaken"] += 1
+                    self._hopeless(page, event)
                     continue
                 page.state, page.due_at, page.why = State.DUE, event.retry_at, event.why
                 page.carrier = event.carrier or page.carrier
@@ -195,6 +207,19 @@ class Naive:
                 self._over(page, event.at, event.why, f"{event.code:03d}")
             else:
                 self.tally["overtaken"] += 1
+                self._hopeless(page, event)
+
+    def _hopeless(self, page: Page, event: Responded) -> None:
+        """All that could deliver a submitted part has failed, in whatever order."""
+        bad = [one for one in page.tries if one.told]
+        if page.state is State.SUBMITTED and bad and not self._hope(page, event.attempt):
+            page.state = State(bad[-1].told)
+            self._over(page, event.at, f"receipt from {bad[-1].carrier}, and {event.why}", "")
+
+    def _hope(self, page: Page, index: int) -> bool:
+        earlier, later = page.tries[: max(index, 0)], page.tries[index + 1 :]
+        hope = any(one.hopeful and (not one.answered or one.taken) for one in later)
+        return hope or any(one.hopeful and one.taken and one.name for one in earlier)
 
     def _fold(self, page: Page) -> None:
         pair = page.tries[-2:]
@@ -242,6 +267,7 @@ class Naive:
             page.state, page.due_at, page.why, page.waiting = State.DUE, event.at, event.reason, False
             page.carrier = event.carrier or page.carrier
             page.tries[-1].resent = True
+            self._note(page, f"{event.at:.3f} attempt {len(page.tries)} sent again, maybe twice: {event.reason}")
             self.tally["requeued"] += 1
 
     def _moved(self, event: Moved) -> None:
@@ -283,12 +309,16 @@ class Naive:
 
     def _speaks(self, page: Page, index: int, event: Receipted, at: float) -> None:
         words = f"{event.at:.3f} {event.carrier} says {event.word}"
-        later = page.tries[index + 1 :]
-        hope = any(not one.withdrawn and (not one.answered or one.answered[1] == Blame.OK) for one in later)
+        hope = self._hope(page, index)
         if event.state not in RECEIPT_STATES:
             self.tally["receipts_intermediate"] += 1
             if not page.over:
                 self._note(page, words)
+        elif page.state == event.state and any(one.told for one in page.tries) and not page.tries[index].told:
+            page.tries[index].told = event.state
+            self.tally["receipts_superseded"] += 1
+            self.tally["delivered_twice"] += event.state == State.DELIVERED
+            self._note(page, f"{words} {event.err} of attempt {index + 1} too")
         elif page.state == event.state:
             self.tally["receipts_duplicate"] += 1
         elif page.state is State.ACCEPTED:
@@ -297,11 +327,16 @@ class Naive:
         elif page.over:
             self.tally["receipts_conflicting"] += 1
             self._note(page, f"{words} {event.err} after the end")
+        elif hope and event.state != State.DELIVERED and page.tries[index].told:
+            self.tally["receipts_duplicate"] += 1
         elif hope and event.state != State.DELIVERED:
+            page.tries[index].told = event.state
             self.tally["receipts_superseded"] += 1
             self._note(page, f"{words} {event.err} of attempt {index + 1}")
         else:
             self.tally["receipts_matched"] += 1
+            for one in page.tries[index:][:1]:
+                one.told = event.state
             page.state = State(event.state)
             self._over(page, at, f"receipt from {event.carrier}: {event.word}", event.err)
 
@@ -330,6 +365,19 @@ class Naive:
             self.tally["dropped" if event.dropped else "told"] += 1
             if event.dropped:
                 self._note(page, f"{event.at:.3f} receipt not taken by {event.esme}: {event.dropped}")
+
+    def _queried(self, event: Queried) -> None:
+        for page in self._known([event.part_id]):
+            self.tally["queried"] += 1
+            if page.over or event.attempt >= len(page.tries):
+                self.tally["overtaken"] += 1
+                continue
+            one = page.tries[event.attempt]
+            one.queried_at = event.at
+            words = f"attempt {event.attempt + 1} queried: {one.carrier} says {event.said}"
+            if page.facts and page.facts[-1].split(" ", 1)[1] == words:
+                page.facts = page.facts[:-1]
+            self._note(page, f"{event.at:.3f} {words}")
 
     def _orphansaged(self, event: OrphansAged) -> None:
         while self.loose and self.loose[0].at < event.before:

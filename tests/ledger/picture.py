@@ -35,6 +35,7 @@ def of_ledger(ledger: Ledger) -> dict[str, Any]:
                         (one.carrier, one.bind, one.route, one.reason, one.at),
                         (one.responded_at, one.blame, one.code) if one.blame != -1 else None,
                         (one.carrier_message_id, one.key, one.doubted, one.withdrawn, one.resent, one.repeats),
+                        (one.queried_at, one.told),
                     )
                     for one in part.attempts
                 ],
@@ -100,6 +101,7 @@ def _page(page: Page) -> dict[str, Any]:
                 (one.carrier, one.bind, one.route, one.reason, one.at),
                 one.answered,
                 (one.name, one.key, one.doubted, one.withdrawn, one.resent, one.repeats),
+                (one.queried_at, one.told),
             )
             for one in page.tries
         ],

@@ -24,6 +24,7 @@ from smsroute.message import (
     Finished,
     Moved,
     OrphansAged,
+    Queried,
     Receipted,
     Requeued,
     Responded,
@@ -51,6 +52,9 @@ OF_PARTS_AT_REST = {
     "receipts_duplicate",
     "receipts_conflicting",
     "receipts_late",
+    "receipts_superseded",
+    "delivered_twice",
+    "queried",
     "orphans_parked",
     "orphans_matched",
     "orphans_aged",
@@ -246,6 +250,21 @@ class Walk:
         stored = next((closed[carrier, key] for key in keys if (carrier, key) in closed), "")
         self._say(Receipted(carrier, at, keys, state, "000", "WORD", number, meant[0] if meant else stored))
 
+    def query(self) -> None:
+        """A carrier was asked; it may have said a last word, and a receipt may say another."""
+        at = self._later()
+        part_id = self._some(State.SUBMITTED)[0]
+        index, said = self._attempt(part_id), self.rng.choice(["ENROUTE", "ENROUTE", "ESME_RQUERYFAIL", "DELIVRD"])
+        events: list[AnyEvent] = [Queried(part_id, index, at, said)]
+        page = self.naive.pages.get(part_id)
+        if page is not None and index < len(page.tries) and page.tries[index].called:
+            one, state = page.tries[index], self.rng.choice(SAID)
+            keys = [one.called]
+            events.append(
+                Receipted(one.carrier, at, keys, state, "000", "query_sm WORD", page.said.destination_addr, part_id)
+            )
+        self._say(*events)
+
     def finish(self) -> None:
         """We end parts ourselves."""
         causes = {
@@ -353,10 +372,13 @@ class Walk:
     # -- always -------------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """It is the naive ledger; ends are final (law 5); all is bounded (law 10)."""
+        """It is the naive ledger; ends are final (law 5); an attempt more that may deliver was allowed to be resent
+        (law 6); all is bounded (law 10)."""
         assert of_ledger(self.ledger) == of_naive(self.naive)
         for part_id, part in self.ledger.parts.items():
             assert len(part.facts) <= FACTS_MAX
+            maybe = [one for one in part.attempts if not one.withdrawn and one.blame in (-1, Blame.OK)]
+            assert len(maybe) <= 1 + sum(one.resent and bool(one.doubted) for one in maybe)
             if part.final:
                 end = (part.state, part.ended_at, part.why)
                 assert self.finals.setdefault(part_id, end) == end
@@ -367,8 +389,8 @@ class Walk:
 # fmt: off
 DEEDS: dict[Callable[[Walk], None], int] = {
     Walk.accept: 6, Walk.attempt: 5, Walk.withdraw: 1, Walk.take_on: 6, Walk.refuse: 3, Walk.doubt: 4, Walk.requeue: 4,
-    Walk.move: 1, Walk.receipt: 5, Walk.strange_receipt: 2, Walk.finish: 2, Walk.tell: 4, Walk.age: 1, Walk.release: 2,
-    Walk.checkpoint: 3, Walk.replay: 1, Walk.crash: 1,
+    Walk.move: 1, Walk.receipt: 5, Walk.strange_receipt: 2, Walk.query: 3, Walk.finish: 2, Walk.tell: 4, Walk.age: 1,
+    Walk.release: 2, Walk.checkpoint: 3, Walk.replay: 1, Walk.crash: 1,
 }
 # fmt: on
 

@@ -128,13 +128,71 @@ def test_good_news_of_any_attempt_ends_the_part() -> None:
     assert desk["P1"].state == State.DELIVERED
 
 
-def test_bad_news_of_the_last_attempt_ends_the_part() -> None:
-    """Nothing later can deliver it; the first attempt was given up when it was resent."""
+@pytest.mark.parametrize("order", [("a1", "b1"), ("b1", "a1")])
+def test_bad_news_of_the_last_attempt_to_tell_ends_the_part(order: tuple[str, str]) -> None:
+    """Both carriers took it and both will tell: whichever comes first is a fact, the other one ends it."""
+    desk = Desk()
+    twice(desk)
+    desk.take("P1", "b1", attempt=1)
+    carriers = {"a1": "orange", "b1": "sfr"}
+    first, second = order
+    for _ in range(2):  # told twice, it is still the news of one
+        desk.receipt(first, carrier=carriers[first], state=State.UNDELIVERABLE)
+        assert desk["P1"].state == State.SUBMITTED
+    desk.receipt(second, carrier=carriers[second], state=State.REJECTED)
+    assert desk["P1"].state == State.REJECTED
+    assert (desk.ledger.counts.receipts_superseded, desk.ledger.counts.receipts_duplicate) == (1, 1)
+
+
+def test_bad_news_of_the_second_attempt_waits_for_a_first_that_was_taken() -> None:
+    """The customer is not told UNDELIVERABLE, to send it anew, of what then arrives by the first."""
     desk = Desk()
     twice(desk)
     desk.take("P1", "b1", attempt=1)
     desk.receipt("b1", carrier="sfr", state=State.UNDELIVERABLE)
+    desk.receipt("a1")
+    assert desk["P1"].state == State.DELIVERED
+
+
+def test_both_attempts_delivered_is_one_end_and_a_fact() -> None:
+    """Law 5: the first word stands and the ESME is told once; a person can see why a handset got it twice."""
+    desk = Desk()
+    twice(desk)
+    desk.take("P1", "b1", attempt=1)
+    desk.receipt("b1", carrier="sfr")
+    ended_at = desk["P1"].ended_at
+    for _ in range(2):
+        desk.receipt("a1")
+    assert (desk["P1"].state, desk["P1"].ended_at, desk.owed()) == (State.DELIVERED, ended_at, ["P1"])
+    assert [fact.partition(" ")[2] for fact in desk["P1"].facts[1:]] == ["orange says DELIVRD 000 of attempt 1 too"]
+    assert (desk.ledger.counts.delivered_twice, desk.ledger.counts.receipts_duplicate) == (1, 1)
+
+
+def test_bad_news_ends_a_part_whose_first_attempt_nobody_ever_answered() -> None:
+    """What gave no id can never be told of: nobody waits for it."""
+    desk = Desk()
+    desk.accept("P1")
+    desk.attempt("P1")
+    desk.doubt("P1")
+    desk.requeue("P1")
+    desk.attempt("P1", carrier="sfr")
+    desk.take("P1", "b1", attempt=1)
+    desk.receipt("b1", carrier="sfr", state=State.UNDELIVERABLE)
     assert desk["P1"].state == State.UNDELIVERABLE
+
+
+@pytest.mark.parametrize("for_good", [True, False])
+def test_bad_news_of_the_first_attempt_stands_once_the_second_is_refused(for_good: bool) -> None:
+    """It waited for the second attempt, which came to nothing: the part ends as the receipt said."""
+    desk = Desk()
+    twice(desk)
+    desk.receipt("a1", state=State.UNDELIVERABLE, word="UNDELIV")
+    if for_good:
+        desk.refuse("P1", attempt=1)
+    else:
+        desk.retry("P1", in_s=1.0, attempt=1)
+    assert desk["P1"].state == State.UNDELIVERABLE
+    assert desk["P1"].why.startswith("receipt from orange, and ")
 
 
 @pytest.mark.parametrize("second", ["refused", "withdrawn"])
@@ -153,6 +211,33 @@ def test_bad_news_of_the_first_attempt_ends_the_part_when_the_second_came_to_not
     desk.take("P1", "a1", attempt=0)
     desk.receipt("a1", state=State.UNDELIVERABLE)
     assert desk["P1"].state == State.UNDELIVERABLE
+
+
+# -- asked (query_sm) --------------------------------------------------------------------------------------------------
+
+
+def test_a_carriers_answer_is_a_fact_and_the_same_answer_again_is_one() -> None:
+    """A part asked for days tells when last, and does not grow."""
+    desk = Desk()
+    desk.submitted("P1", "a1")
+    for _ in range(3):
+        desk.query("P1", "ENROUTE")
+    desk.query("P1", "ESME_RQUERYFAIL")
+    said = [fact.partition(" ")[2] for fact in desk["P1"].facts]
+    assert said == ["attempt 1 queried: orange says ENROUTE", "attempt 1 queried: orange says ESME_RQUERYFAIL"]
+    assert desk["P1"].attempts[0].queried_at == desk.now
+    assert desk.ledger.counts.queried == 4
+
+
+def test_an_answer_that_a_receipt_overtook_changes_nothing() -> None:
+    """The carrier is asked, its receipt comes, then its answer."""
+    desk = Desk()
+    desk.submitted("P1", "a1")
+    desk.receipt("a1")
+    desk.query("P1", "DELIVRD")
+    desk.query("P2", "DELIVRD")
+    assert (desk["P1"].state, desk["P1"].facts) == (State.DELIVERED, [])
+    assert desk.ledger.counts.overtaken == 2
 
 
 # -- whose they are ----------------------------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ def test_a_long_story() -> None:
         "orange answered ESME_RTHROTTLED after 100ms: throttled",
         "attempt 2 to orange",
         "attempt 2 in doubt: no answer from orange-1 in 10 s",
-        "attempt 2 may be sent again; a duplicate is possible",
+        "attempt 2 sent again, maybe twice: ",
         "attempt 3 to sfr by sfr-1, route fr: certified",
         "sfr took it as 77, after 100ms",
         "DELIVERED: receipt from sfr: DELIVRD, error 000",
