@@ -31,6 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import attrs
 import structlog
 import trio
 
@@ -45,11 +46,16 @@ from smsroute.esmes.listener import Doors, server_tls
 from smsroute.ids import MessageIds
 from smsroute.ledger import Ledger
 from smsroute.message import AnyEvent, Doubted, Started, State
+from smsroute.ops.reload import Revision
 from smsroute.ports import Listener, Ports
 from smsroute.store.base import Store
 from smsroute.store.journal import Journal
 
 log: Final = structlog.get_logger("smsroute.engine")
+
+
+FIXED: Final = ("node", "listen", "store", "control", "http", "limits")
+"""What a running engine cannot change: a reload that has it otherwise says that it waits for the next start."""
 
 
 class Engine:
@@ -61,6 +67,7 @@ class Engine:
         self.store = store
         self.ledger = ledger
         self.started_at = ports.clock.wall()
+        self.revision = Revision(self.started_at)
         self.journal = Journal(store, ledger, ports, config.limits, last_seq, self._applied)
         self.dispatch = Dispatch(config, ledger, self.journal, ports)
         self.receipts = Receipts(ledger, self.journal, store, ports)
@@ -88,6 +95,18 @@ class Engine:
         """Ask for the stop order above; `run` returns when it is done."""
         self._stop.set()
 
+    def reload(self, config: Config) -> None:
+        """Carriers, ESMEs and routes as `config` has them, from now on, with no bind dropped that need not be.
+
+        What differs among `FIXED` holds as it was, and `revision.waits` names it.
+        """
+        waits = tuple(key for key in FIXED if getattr(config, key) != getattr(self.config, key))
+        self.config = attrs.evolve(config, **{key: getattr(self.config, key) for key in waits})
+        self.accept.adopt(self.config)
+        self.doors.adopt(self.config)
+        self.dispatch.adopt(self.config)
+        self.revision = Revision(self.ports.clock.wall(), waits)
+
     async def run(self, ready: Callable[[], None] | None = None) -> None:
         """Boot, serve, and stop. `ready` is called once. Raises OSError for a door that cannot open, StoreError when
         another engine has fenced the store."""
@@ -101,8 +120,6 @@ class Engine:
                     tasks.start_soon(self.journal.run_pruning)
                     tasks.start_soon(self.deliver.run)
                     tasks.start_soon(self.dispatch.run)
-                    for bind in self.binds:
-                        tasks.start_soon(bind.run)
                     for listener in self.listeners:
                         tasks.start_soon(self.doors.serve, listener)
                     await self.dispatch.tried.wait()

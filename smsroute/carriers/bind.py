@@ -22,6 +22,7 @@ import ssl
 from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
+import attrs
 import structlog
 import trio
 
@@ -39,6 +40,7 @@ from smsroute.smpp.session import (
     Response,
     Role,
     Session,
+    SessionLimits,
     TimedOut,
 )
 
@@ -72,24 +74,25 @@ class Desk(Protocol):
 class Bind:
     """See the module."""
 
-    def __init__(
-        self, name: str, mode: str, config: BindConfig, carrier: Carrier, *, ports: Ports, limits: Limits, desk: Desk
-    ) -> None:
+    def __init__(self, name: str, place: Place, carrier: Carrier, *, ports: Ports, limits: Limits, desk: Desk) -> None:
         self.name = name
-        self.mode = mode
-        self.sends = mode != "receiver"
+        self.place = place
+        self.mode = place.mode
+        self.sends = self.mode != "receiver"
         self.carrier = carrier
         self.state = "down"
         self.since = ports.clock.wall()
         self.reason = "not tried yet"
         self.drained = ""  # why a person took it out: nothing new goes by it, its receipts still come
+        self.retiring = False  # a reload took it out for good
+        self.ended = trio.Event()  # `run` is over
         self.tried = False
         self.reserved = 0
         self.faults = 0
         self.window = carrier.window  # what congestion leaves of the contract; set by the carrier's station
-        self._config = config
+        config = place.config
         self._host, self._port = (config.host, config.port)
-        if mode == "receiver" and config.receiver_address is not None:
+        if self.mode == "receiver" and config.receiver_address is not None:
             self._host, self._port = config.receiver_address
         self._ports = ports
         self._limits = limits
@@ -151,6 +154,12 @@ class Bind:
 
     async def run(self) -> None:
         """Keep the session up until cancelled or stopped."""
+        try:
+            await self._run()
+        finally:
+            self.ended.set()
+
+    async def _run(self) -> None:
         clock = self._ports.clock
         failures = 0
         while not self._stop.is_set():
@@ -166,14 +175,25 @@ class Bind:
             with trio.move_on_at(clock.monotonic() + wait_s):
                 await self._stop.wait()
 
-    def stop(self) -> None:
+    def stop(self, why: str = "the engine drains") -> None:
         """Unbind: no new sends, then the dance, then the end of `run`."""
         self._stop.set()
         if self._session is not None and self._link is not None and self._session.bound:
-            self._set("unbinding", "the engine drains")
+            self._set("unbinding", why)
             self._link.write(self._session.unbind(self._ports.clock.monotonic()))
         elif self._link is not None:
-            self._link.close("the engine stops")
+            self._link.close(why)
+
+    def adopt(self, carrier: Carrier) -> None:
+        """Other numbers for the same session: it stays up.
+
+        A place that was reserved in a larger window is still used; `room` grants none beyond the new one.
+        """
+        self.carrier = carrier
+        if self._session is not None:
+            numbers = self._numbers()
+            window = max(numbers.window, self.in_flight + self.reserved)
+            self._session.limits = attrs.evolve(numbers, window=window)
 
     async def _once(self) -> bool:
         """One life of the session. Returns whether only an operator can mend why it ended."""
@@ -189,13 +209,7 @@ class Bind:
             self._down("the engine stops")
             return False
         now = self._ports.clock.monotonic()
-        numbers = session_limits(
-            self._limits,
-            window=self.carrier.window,
-            response_timeout_s=self.carrier.response_timeout_s,
-            enquire_link_s=self.carrier.enquire_link_s,
-        )
-        session = Session(Role.ESME, numbers, now, first_sequence=self._limits.first_sequence)
+        session = Session(Role.ESME, self._numbers(), now, first_sequence=self._limits.first_sequence)
         self._session = session
         self._link = Link(stream, session, self._ports.clock, self._limits, self._limits.receive_octets)
         self._hopeless = False
@@ -244,6 +258,15 @@ class Bind:
         if deliveries:
             await self._desk.delivered(self, deliveries)
 
+    def _numbers(self) -> SessionLimits:
+        carrier = self.carrier
+        return session_limits(
+            self._limits,
+            window=carrier.window,
+            response_timeout_s=carrier.response_timeout_s,
+            enquire_link_s=carrier.enquire_link_s,
+        )
+
     def _bind_request(self, session: Session, now: float) -> bytes:
         carrier = self.carrier
         return session.bind(
@@ -259,7 +282,7 @@ class Bind:
         )
 
     def _tls(self) -> ssl.SSLContext | None:
-        tls = self._config.tls
+        tls = self.place.config.tls
         if tls is None:
             return None
         context = ssl.create_default_context(cafile=str(tls.ca) if tls.ca else None)
@@ -281,15 +304,24 @@ class Bind:
         self._desk.changed(self)
 
 
-def binds_of(carrier: Carrier, ports: Ports, limits: Limits, desk: Desk) -> list[Bind]:
-    """A carrier's binds, named carrier-1, carrier-2 …; a pair is carrier-1-tx and carrier-1-rx."""
-    binds: list[Bind] = []
+@attrs.frozen
+class Place:
+    """What makes a bind the bind it is: change any of it and it is another."""
+
+    mode: str
+    config: BindConfig
+
+
+def places_of(carrier: Carrier) -> list[tuple[str, Place]]:
+    """The binds a carrier is to have, each with its usual name: carrier-1, carrier-2 …; a pair is carrier-1-tx and
+    carrier-1-rx."""
+    places: list[tuple[str, Place]] = []
     number = 0
     for config in carrier.binds:
         for _ in range(config.count):
             number += 1
             name = f"{carrier.name}-{number}"
             modes = [("", config.mode)] if config.mode != "pair" else [("-tx", "transmitter"), ("-rx", "receiver")]
-            for suffix, mode in modes:
-                binds.append(Bind(name + suffix, mode, config, carrier, ports=ports, limits=limits, desk=desk))
-    return binds
+            one = attrs.evolve(config, count=1)  # how many sisters it has does not make it another
+            places.extend((name + suffix, Place(mode, one)) for suffix, mode in modes)
+    return places

@@ -41,6 +41,7 @@ from smsroute.carriers.bind import Bind, Row
 from smsroute.carriers.hearing import Hearing
 from smsroute.carriers.lanes import Lanes, Round
 from smsroute.carriers.receipts import Receipts
+from smsroute.carriers.roster import Roster
 from smsroute.carriers.station import Station
 from smsroute.carriers.sweep import Sweep
 from smsroute.config import Config
@@ -136,15 +137,19 @@ class Dispatch:
         self.table = Table(config.routes)
         self.pins: dict[str, Pin] = {}
         self.tried = trio.Event()
-        self.stations = {
-            name: Station(carrier, ports, config.limits, ledger, self) for name, carrier in config.carriers.items()
-        }
-        self.binds = [bind for station in self.stations.values() for bind in station.binds]
+        self._wakes: dict[str, trio.Event] = {}
+        self._roster = Roster(
+            config.carriers,
+            config.limits,
+            make=lambda carrier: Station(carrier, ports, config.limits, ledger, self),
+            empty_lanes=self._empty_lanes,
+            landed=self._until,
+            gone=self._gone,
+        )
+        self.stations = self._roster.stations
         self._rng = ports.entropy.rng("dispatch")
         self._plans: dict[tuple[str, str, int], tuple[float, Plan]] = {}
-        self._wakes = {name: trio.Event() for name in config.carriers}
         self._strays = trio.Event()  # parts wait for a carrier that left the config
-        self._senders = {(bind.carrier.name, bind.name) for bind in self.binds if bind.sends}
         if not self.binds:
             self.tried.set()
         self._quiet = trio.Event()
@@ -158,6 +163,26 @@ class Dispatch:
         """Who reads what carriers deliver."""
         self._receipts = receipts
         receipts.heard = self._hearing.heard
+
+    def adopt(self, config: Config) -> None:
+        """Carriers and routes as a new config has them. Its limits are those of the old one."""
+        self.table = Table(config.routes)
+        self._sweep.adopt(config.routes)
+        self._plans = {}
+        self._roster.adopt(config.carriers, self.ports.clock.monotonic())
+        self.wake(self.stations)
+        self.wake(self.ledger.queues.lanes)
+
+    def _gone(self, carrier: str) -> None:
+        """A carrier is off the roster: what still waits for it is a stray."""
+        self._wakes.pop(carrier, None)
+        self._stale()
+        self._strays.set()
+
+    @property
+    def binds(self) -> list[Bind]:
+        """Every bind of every carrier."""
+        return [bind for station in self.stations.values() for bind in station.binds]
 
     @property
     def in_flight(self) -> int:
@@ -224,7 +249,8 @@ class Dispatch:
         pin = self.pins.get(multipart)
         if pin is None:
             known = self.ledger.multiparts.get(multipart)
-            if known is not None and (known.carrier, known.bind) in self._senders:
+            station = self.stations.get(known.carrier) if known is not None else None
+            if known is not None and station is not None and station.sends_by(known.bind):
                 return known.carrier, known.bind
         return pin
 
@@ -235,12 +261,11 @@ class Dispatch:
     # -- what waits ----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Each carrier's task, the timekeeper's, and one for parts of carriers that are gone."""
+        """The carriers' tasks, the timekeeper's, and one for parts of carriers that are gone."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._rehome)
             nursery.start_soon(self._sweep.run)
-            for name in self.stations:
-                nursery.start_soon(self._empty_lanes, name)
+            nursery.start_soon(self._roster.run)
 
     def wake(self, carriers: Iterable[str]) -> None:
         """Something changed for these carriers: parts, room, pace or health."""
@@ -363,7 +388,8 @@ class Dispatch:
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():
-            self._quiet = trio.Event()
+            if self._quiet.is_set():
+                self._quiet = trio.Event()
             await self._quiet.wait()
 
     def _check_quiet(self) -> None:

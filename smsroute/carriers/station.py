@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 
-from smsroute.carriers.bind import Bind, Desk, binds_of
+from smsroute.carriers.bind import Bind, Desk, Place, places_of
 from smsroute.config import Carrier, Limits
 from smsroute.ledger import Ledger
 from smsroute.message import Blame
@@ -28,15 +28,53 @@ class Station:
     def __init__(self, carrier: Carrier, ports: Ports, limits: Limits, ledger: Ledger, desk: Desk) -> None:
         self.carrier = carrier
         self.drained = ""
-        self.binds = binds_of(carrier, ports, limits, desk)
+        self._ports = ports
+        self._limits = limits
+        self._desk = desk
+        self.binds = [self._bind(name, place) for name, place in places_of(carrier)]
         now = ports.clock.monotonic()
         self.dossier = Dossier(carrier, limits, now)
         self._bucket = ContractBucket(carrier.rate, now)
         self._handful = max(1, int(carrier.rate * BURST_S / 2))
-        self._limits = limits
         self._queues = ledger.queues
         self._rng: random.Random = ports.entropy.rng(f"health/{carrier.name}")
         self._senders = [bind for bind in self.binds if bind.sends]
+
+    def adopt(self, carrier: Carrier, now: float) -> tuple[list[Bind], list[Bind]]:
+        """The carrier as a new config has it: (binds that are new, binds that shall go).
+
+        A bind stays when nothing that makes its session changed.
+        """
+        before, self.carrier = self.carrier, carrier
+        self.dossier.adopt(carrier, now)
+        self._bucket.resize(carrier.rate, now)
+        self._handful = max(1, int(carrier.rate * BURST_S / 2))
+        stays = [bind for bind in self.binds if not bind.retiring] if _identity(before) == _identity(carrier) else []
+        names = {bind.name for bind in self.binds}
+        kept: list[Bind] = []
+        fresh: list[Bind] = []
+        for name, place in places_of(carrier):
+            same = next((bind for bind in stays if bind.place == place and bind not in kept), None)
+            if same is not None:
+                same.adopt(carrier)
+                kept.append(same)
+                continue
+            free = next(one for one in (name, *(f"{name}.{n}" for n in range(2, len(names) + 3))) if one not in names)
+            names.add(free)
+            fresh.append(self._bind(free, place))
+        old = [bind for bind in self.binds if bind not in kept]
+        self.binds.extend(fresh)
+        self._senders = [bind for bind in self.binds if bind.sends]
+        self._apply_congestion(now)
+        return fresh, old
+
+    def dismiss(self, bind: Bind) -> None:
+        """A bind that was seen off is no more."""
+        self.binds.remove(bind)
+        self._senders = [one for one in self.binds if one.sends]
+
+    def _bind(self, name: str, place: Place) -> Bind:
+        return Bind(name, place, self.carrier, ports=self._ports, limits=self._limits, desk=self._desk)
 
     # -- room ----------------------------------------------------------------------------------------------------------
 
@@ -67,6 +105,10 @@ class Station:
     def bind_named(self, name: str) -> Bind | None:
         """This bind, if it has room."""
         return next((bind for bind in self._senders if bind.name == name and bind.room > 0), None)
+
+    def sends_by(self, name: str) -> bool:
+        """Whether it has such a bind, up or not, that will be there again."""
+        return any(bind.name == name and not bind.retiring for bind in self._senders)
 
     def bind_lives(self, name: str) -> bool:
         """Whether this bind is up and will have room again by itself."""
@@ -142,3 +184,16 @@ class Station:
             oldest_unanswered_age_s=self.oldest_age_s(now),
             drained=self.drained,
         )
+
+
+def _identity(carrier: Carrier) -> tuple[object, ...]:
+    """What every session of a carrier is made with."""
+    return (
+        carrier.system_id,
+        carrier.password.reveal(),
+        carrier.system_type,
+        carrier.interface_version,
+        carrier.addr_ton,
+        carrier.addr_npi,
+        carrier.address_range,
+    )

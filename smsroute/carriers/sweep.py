@@ -12,11 +12,11 @@ Walk: one task of `engine`; events go to `store/journal`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
-from smsroute.config import Config, InDoubt
+from smsroute.config import Config, InDoubt, Route
 from smsroute.ledger import Ledger
 from smsroute.message import AnyEvent, Cause, Finished, MessageClass, OrphansAged, Part, Requeued, Told
 from smsroute.ports import Ports
@@ -48,7 +48,11 @@ class Sweep:
         self._released = released
         self._elsewhere = elsewhere
         self._doubts_at = 0.0  # monotonic: doubt is looked at once an interval, however often retries wake us
-        self._policies = {route.name: route.in_doubt for route in config.routes}
+        self.adopt(config.routes)
+
+    def adopt(self, routes: Iterable[Route]) -> None:
+        """What these routes say of doubt holds from now on."""
+        self._policies = {route.name: route.in_doubt for route in routes}
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -44,6 +44,7 @@ VERBS: Final = {
     "trace":   Verb("trace",   "one message's whole story"),
     "drain":   Verb("drain",   "take a carrier, bind or ESME out without losing anything"),
     "resume":  Verb("drain",   "bring it back"),
+    "reload":  Verb("reload",  "read the config folder again, dropping no bind that need not be"),
     "sim":     Verb("sim",     "be a simulated carrier or ESME"),
     "demo":    Verb("demo",    "engine, carriers and platform on this machine, one carrier goes sick"),
 }

@@ -3,7 +3,7 @@
 Rules:
 - Every way it cannot start is one line that says what, where and what to do, and exit 1; never a stack trace.
 - SIGTERM and SIGINT drain and stop, exit 0; a second one stops at once, exit 1: all that was accepted is durable.
-- SIGHUP is refused, and says why: a reload that keeps binds is not here yet.
+- SIGHUP reads the config folder again (`ops/reload`); while the engine recovers it waits until that is done.
 
 Walk: the only place where a process becomes an engine: config, ports, store, `engine.build`, ops doors, systemd.
 """
@@ -18,17 +18,19 @@ import os
 import resource
 import signal
 import sys
+from functools import partial
 from typing import Final
 
 import structlog
 import trio
 
 from smsroute.cli.common import add_config, load_config
-from smsroute.config import Config
+from smsroute.config import Config, load
 from smsroute.engine import Engine, build
 from smsroute.ops.control import Control
 from smsroute.ops.log import configure
 from smsroute.ops.notify import notify, run_watchdog
+from smsroute.ops.reload import Reloads
 from smsroute.ops.verbs import Verbs
 from smsroute.ops.web import Web
 from smsroute.ports import Listener, Ports, listen_unix, system_ports
@@ -84,7 +86,8 @@ async def _serve(config: Config, ports: Ports) -> int:
     code = 1
     try:
         engine = await build(config, ports, store)
-        verbs = Verbs(engine)
+        reloads = Reloads(engine, partial(load, config.directory, dict(os.environ)))
+        verbs = Verbs(engine, reloads)
         doors: list[Control | Web] = [Control(_open_control(config, ops), verbs.table(), config.limits)]
         if config.http is not None:
             doors.append(Web(await _open_http(config, ports, ops), verbs.look, config.limits))
@@ -95,7 +98,7 @@ async def _serve(config: Config, ports: Ports) -> int:
                 nursery.start_soon(door.serve)
             nursery.start_soon(run_watchdog, ports.clock)
             nursery.start_soon(_run_status, engine)
-            nursery.start_soon(_obey_signals, engine, nursery.cancel_scope)
+            nursery.start_soon(_obey_signals, engine, reloads, nursery.cancel_scope)
             await _run_engine(engine)
             code = 0  # it stopped in order
             nursery.cancel_scope.cancel()
@@ -155,13 +158,15 @@ def _ready(engine: Engine) -> None:
     notify("READY=1", f"STATUS={_status(engine)}")
 
 
-async def _obey_signals(engine: Engine, scope: trio.CancelScope) -> None:
+async def _obey_signals(engine: Engine, reloads: Reloads, scope: trio.CancelScope) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
         stopping = False
         async for number in received:
             name = signal.Signals(number).name
             if number == signal.SIGHUP:
-                log.warning("reload.refused", reason="a reload is not supported yet: check the config, then restart")
+                notify("RELOADING=1", f"MONOTONIC_USEC={int(engine.ports.clock.monotonic() * 1e6)}")
+                await reloads.reload(name)
+                notify("READY=1", f"STATUS={_status(engine)}")
             elif not stopping:
                 stopping = True
                 log.info("engine.stop_asked", by=name)

@@ -97,6 +97,7 @@ class Limits:
     sweep_parts_max:            int   = count(10_000, 1, 1_000_000, "parts looked at in one round: some 5 ms")
     dispatch_batch_max:         int   = count(2000, 1, 100_000, "parts one bind takes in one go")
     drain_timeout_s:            float = seconds(20, 0, 3600, "at stop, for answers in flight; systemd waits 90 s")
+    leave_receipts_s:           float = seconds(300, 0, DAY, "an account left the config: its receipts still come")
 
     # -- the outbox ----------------------------------------------------------------------------------------------------
     outbox_batch_max:           int   = count(500, 1, 100_000, "deliver_sm one session takes in one go")

@@ -100,6 +100,14 @@ class Accept:
         self.books: dict[str, Books] = {}
         self.draining = False
 
+    def adopt(self, config: Config) -> None:
+        """Other rates, from now on; what passed in the last second counts against them."""
+        now = self._ports.clock.monotonic()
+        for name, books in self.books.items():
+            esme = config.esmes.get(name)
+            if esme is not None and esme.rate != books.rate.rate:
+                books.rate = books.rate.resize(esme.rate, now)
+
     async def submits(self, client: Client, pdus: Sequence[Pdu]) -> None:
         """Make one read's worth of submit_sm durable and answer each, in order."""
         esme = client.esme

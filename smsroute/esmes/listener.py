@@ -79,6 +79,21 @@ class Doors:
         """The bound sessions of an ESME."""
         return [client for client in self.clients.values() if client.esme is not None and client.esme.name == esme]
 
+    def adopt(self, config: Config) -> None:
+        """ESMEs as a new config has them: sessions stay and follow its numbers, those of an ESME that left are asked
+        to go. A new password or range asks the next bind, not the sessions that are up."""
+        self._config = config
+        now = self._ports.clock.monotonic()
+        for client in self.clients.values():
+            if client.esme is None:
+                continue
+            esme = config.esmes.get(client.esme.name)
+            if esme is not None:
+                client.esme = esme
+                client.session.limits = attrs.evolve(client.session.limits, window=esme.window)
+            elif client.session.bound:
+                client.link.write(client.session.unbind(now))
+
     def drain(self, esme: str, why: str) -> None:
         """Take an ESME out: its sessions are asked to go, its binds refused while it is in `drained`; what it is owed
         waits in its outbox."""

@@ -46,6 +46,8 @@ def _engine(document: Document) -> Iterator[Family]:
     yield "info", "gauge", "What runs.", [(about, 1)]
     yield "status", "gauge", "0 ok, 1 warning, 2 critical.", [({}, STATUSES[document["status"]])]
     yield "uptime_seconds", "gauge", "Since the engine started.", [({}, document["uptime_s"])]
+    refused = document["config"]["reload_refused"]
+    yield "config_last_reload_successful", "gauge", "0 while a refused one stands.", [({}, int(refused is None))]
     yield "draining", "gauge", "1 while the engine stops.", [({}, int(document["draining"]))]
     yield "store_failing", "gauge", "1 while the store takes no events.", [({}, int(store["failing"] is not None))]
     yield "store_commits_total", "counter", "Group commits since the start.", [({}, store["commits"])]

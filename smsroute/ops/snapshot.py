@@ -20,6 +20,7 @@ from smsroute import __version__
 from smsroute.config import Carrier, Config, Esme
 from smsroute.ledger import Ledger
 from smsroute.message import State
+from smsroute.ops.reload import Revision
 from smsroute.ops.verdict import judge
 from smsroute.ops.words import iso
 from smsroute.ports import Ports
@@ -115,6 +116,7 @@ class Engine(Protocol):
     journal: Journal
     started_at: float
     draining: bool
+    revision: Revision
 
     @property
     def dispatch(self) -> Dispatch: ...
@@ -141,7 +143,15 @@ def snapshot(engine: Engine, look_faults: int = 0, drained_at: Mapping[str, floa
         "at": iso(wall),
         "uptime_s": round(wall - engine.started_at, 3),
         "draining": engine.draining,
-        "config": {"directory": str(config.directory), "digest": config.digest, "warnings": len(config.warnings)},
+        "config": {
+            "directory": str(config.directory),
+            "digest": config.digest,
+            "warnings": len(config.warnings),
+            "loaded_at": iso(engine.revision.loaded_at),
+            "waits_for_start": list(engine.revision.waits),
+            "reload_refused": engine.revision.refused or None,
+            "reload_refused_at": iso(engine.revision.refused_at) if engine.revision.refused else None,
+        },
         "carriers": carriers(engine, drained_at),
         "routes": [],
         "esmes": esmes(engine, wall),

@@ -1,8 +1,8 @@
-"""What a running engine answers on the control socket: health, explain, trace, drain, resume, stop.
+"""What a running engine answers on the control socket: health, explain, trace, drain, resume, reload, stop.
 
 Rules:
 - An answer is a document for JSON; what cannot be answered is a Refusal that says what was expected.
-- Only drain, resume and stop change anything; each is logged with who asked and why.
+- Only drain, resume, reload and stop change anything; each is logged with who asked and why.
 - A drain lasts until `resume` or the engine's next start: it is a hand on a tap, not a line of config.
 
 Walk: `control` calls a verb for each request; `cli/serve` makes the table.
@@ -21,6 +21,7 @@ from smsroute.ops import snapshot
 from smsroute.ops.control import Answer, Document, Refusal
 from smsroute.ops.explain import Unanswerable, explain, question
 from smsroute.ops.look import Desk
+from smsroute.ops.reload import Reloads
 from smsroute.ops.story import story, unknown
 from smsroute.routing.decide import Plan
 from smsroute.routing.table import Rule, Table
@@ -62,7 +63,9 @@ class Engine(snapshot.Engine, Protocol):
 class Verbs:
     """See the module."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, reloads: Reloads | None = None) -> None:
+        """`reloads`: None where there is no folder to read again."""
+        self._reloads = reloads
         self.desks: list[Desk] = []  # the doors of ops: their faults are shown too
         self._engine = engine
         self._drained_at: dict[str, float] = {}
@@ -75,6 +78,7 @@ class Verbs:
             "trace": self._trace,
             "drain": self._drain,
             "resume": self._resume,
+            "reload": self._reload,
             "stop": self._stop,
         }
 
@@ -184,6 +188,11 @@ class Verbs:
         outbox = self._engine.ledger.outboxes.get(name)
         owed = len(outbox.owed) if outbox is not None else 0
         return was, f"its sessions are asked to unbind, {owed} receipts wait for it"
+
+    async def _reload(self, request: Mapping[str, Any], peer: str) -> Document:
+        if self._reloads is None:
+            raise Refusal("this engine was not started from a folder, so there is nothing to read again")
+        return await self._reloads.reload(peer)
 
     async def _stop(self, request: Mapping[str, Any], peer: str) -> Document:
         log.warning("engine.stop_asked", by=peer)

@@ -36,6 +36,10 @@ def judge(document: Document, config: Config) -> None:
         reasons.append({"severity": severity, "what": what, "name": name, "reason": why, "since": since})
 
     _store(document, config, say)
+    refused = document["config"]["reload_refused"]
+    if refused is not None:
+        why = f"the last reload was refused, the config before it runs: {refused}"
+        say("warning", "config", document["config"]["digest"], why, document["config"]["reload_refused_at"])
     if document["draining"]:
         say("warning", "engine", document["node"], "it drains and stops")
     else:

@@ -124,6 +124,14 @@ class RateWindow:
             missing -= self._counts[(self._at + ahead) % slices]
         return max(0.0, (self._slice + slices) * self._slice_s - now)
 
+    def resize(self, rate: float, now: float) -> RateWindow:
+        """A window of another rate, in which all that this one still counts has just passed: no second in which the
+        rate changes holds more than the new one allows, or than had passed already."""
+        self._turn(now)
+        other = RateWindow(rate, now)
+        other._used = other._counts[other._at] = self._used
+        return other
+
     def _turn(self, now: float) -> None:
         present = int(now / self._slice_s)
         steps = present - self._slice
@@ -167,6 +175,18 @@ class ContractBucket:
         """Seconds until `n` parts (or as many as ever pass at once) may pass; inf at pace 0."""
         delay_s = self._bucket.delay(n, now)
         return delay_s if self._window is None else max(delay_s, self._window.delay(n, now))
+
+    def resize(self, contract: float, now: float) -> None:
+        """Another contract from `now` on; what passed in the last second counts against it."""
+        if contract == self.contract:
+            return
+        passed, self.contract = self._window, contract
+        self._bucket = TokenBucket(contract, contract * BURST_S, now)
+        self._bucket.take(int(self._bucket.burst), now)  # empty: nobody knows how the last one was emptied
+        if self._bucket.burst <= 1.0:
+            self._window = None
+        else:
+            self._window = RateWindow(contract, now) if passed is None else passed.resize(contract, now)
 
     def set_pace(self, pace: float, now: float) -> None:
         """Parts per second from `now` on; never above the contract."""

@@ -91,6 +91,14 @@ class Dossier:
         """Grows with every change of health: who keeps plans compares."""
         return sum(record.health.changes for record in self._records())
 
+    def adopt(self, carrier: Carrier, now: float) -> None:
+        """The carrier as a new config has it: what is known of it stays; a new contract is learnt anew."""
+        if (carrier.rate, carrier.window) != (self.carrier.rate, self.carrier.window):
+            self.congestion = Congestion(self._limits, carrier.rate, carrier.window, now)
+        self.carrier = carrier
+        for record in self._records():
+            record.health.shadow = carrier.shadow
+
     # -- what happened -------------------------------------------------------------------------------------------------
 
     def answered(

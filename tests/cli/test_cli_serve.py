@@ -119,12 +119,19 @@ class TestLife:
         assert it.serving.other == []
         assert not (it.folder / "var" / "control.sock").exists()
 
-    def test_hup_is_refused_with_the_reason(self, tmp_path: Path) -> None:
-        """It does not kill the engine and does not pretend to reload."""
+    def test_hup_reloads(self, tmp_path: Path) -> None:
+        """The folder is read again, the binds stay up; one with an error changes nothing and is told line by line."""
         with town(tmp_path / "c") as it:
+            path = it.folder / "smsroute.yaml"
+            good = path.read_text()
+            path.write_text(good.replace("cost: 0.03", "cost: 0.07"))
             it.serving.process.send_signal(signal.SIGHUP)
-            assert "not supported yet" in it.serving.until("reload.refused")["reason"]
+            assert it.serving.until("engine.reloaded")["by"] == "SIGHUP"
+            path.write_text(good.replace("window:", "windo:"))
+            it.serving.process.send_signal(signal.SIGHUP)
+            assert "did you mean `window`?" in it.serving.until("reload.error")["what"]
             assert len(it.send(1)) == 1
+            assert [line["event"] for line in it.serving.log].count("bind.bound") == 1
 
     def test_a_second_signal_does_not_wait(self, tmp_path: Path) -> None:
         """While a silent carrier holds the drain up, a second SIGTERM ends it at once, exit 1; the next start knows
