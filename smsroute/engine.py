@@ -9,7 +9,8 @@ THE MAIN PATH
     receipts -> carriers/receipts -> journal -> ledger -> outbox -> esmes/deliver -> deliver_sm_resp -> journal.
 
 BOOT ORDER
-    1. store opened (one engine a store), checkpoint restored, journal replayed through `Ledger.apply`.
+    1. store opened (one engine a store), checkpoint restored, journal replayed through `Ledger.apply`; what the last
+       engine knew of its carriers is taken up again.
     2. Every attempt without an answer is in doubt, never "unsent" (law 2): the events that say so are the first
     written.
     3. Doors opened: a busy port stops the boot here, before a carrier sees us.
@@ -18,7 +19,7 @@ BOOT ORDER
 STOP ORDER (SIGTERM)
     1. Doors refuse new binds, submits get an error; nothing new is offered to a carrier.
     2. Up to `drain_timeout_s` for answers to what is in flight; receipts keep flowing to ESMEs meanwhile.
-    3. Unbind on both sides, the journal flushed, a last checkpoint, the store closed.
+    3. Unbind on both sides, the journal flushed, a last checkpoint, scores kept, the store closed.
     What is due stays due: it is durable, and the next start sends it.
 
 DIAGNOSTICS
@@ -38,6 +39,7 @@ import trio
 from smsroute import __version__
 from smsroute.carriers.bind import Bind
 from smsroute.carriers.dispatch import Dispatch
+from smsroute.carriers.keeper import Keeper
 from smsroute.carriers.receipts import Receipts
 from smsroute.config import Config
 from smsroute.esmes.accept import Accept
@@ -82,6 +84,7 @@ class Engine:
         )
         self.doors = Doors(config, self.accept, self.deliver, ports)
         self.dispatch.connect(self.receipts)
+        self.keeper = Keeper(self.dispatch.stations, store, ports, config.limits)
         self.listeners: list[Listener] = []
         self.draining = False
         self._stop = trio.Event()
@@ -118,6 +121,7 @@ class Engine:
                 async with trio.open_nursery() as tasks:
                     tasks.start_soon(self.journal.run_checkpoints)
                     tasks.start_soon(self.journal.run_pruning)
+                    tasks.start_soon(self.keeper.run)
                     tasks.start_soon(self.deliver.run)
                     tasks.start_soon(self.dispatch.run)
                     for listener in self.listeners:
@@ -131,6 +135,7 @@ class Engine:
                     tasks.cancel_scope.cancel()
                 self.journal.close()
             await self.journal.checkpoint()
+            await self.keeper.keep()
         finally:
             for listener in self.listeners:
                 with trio.CancelScope(shield=True):
@@ -157,6 +162,7 @@ class Engine:
         limits = self.config.limits
         with trio.move_on_after(limits.drain_timeout_s):
             await self.dispatch.landed()
+        self.keeper.note()  # unbinding looks like death
         for bind in self.binds:
             bind.stop()
         self.doors.unbind_all()
@@ -185,7 +191,9 @@ async def build(config: Config, ports: Ports, store: Store) -> Engine:
         multipart_ttl_s=config.limits.multipart_ttl_s,
     )
     last_seq = await ports.blocking.run(recover, store, ledger)
-    return Engine(config, ports, store, ledger, last_seq)
+    engine = Engine(config, ports, store, ledger, last_seq)
+    await engine.keeper.restore()
+    return engine
 
 
 def recover(store: Store, ledger: Ledger) -> int:

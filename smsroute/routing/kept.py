@@ -18,7 +18,7 @@ Measured (Python 3.11, 2 shared cores): 6 us and 530 octets a pair that has rece
 
 Limits: what happened since the last keep is lost (`score_keep_interval`); the pause itself teaches nothing.
 
-Walk: `dossier.keep` and `restore` put it together; `carriers/keeper` packs it, off the loop, into the store.
+Walk: `dossier.keep` and `restore` put it together; `carriers/keeper` packs it and gives it to the store.
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ Rules:
 - What returned is durable. What raised did not happen, as far as anybody may act upon it.
 - A store raises StoreError for what the outside did to it, AssertionError for what its caller did.
 
-Walk: `store/journal` appends, checkpoints and trims; `engine.build` recovers; `carriers/receipts` finds; the CLI opens
-a Reader beside a running engine or in its absence. tests/store/test_conformance.py is the contract each store passes.
+Walk: `store/journal` appends, checkpoints and trims; `engine.build` recovers; `carriers/receipts` finds;
+`carriers/keeper` keeps; the CLI opens a Reader beside a running engine or in its absence.
+tests/store/test_conformance.py is the contract each store passes.
 """
 
 from __future__ import annotations
@@ -157,6 +158,12 @@ class Store(Reader, Protocol):
 
     def prune(self, ended_before: float, limit: int) -> int:
         """Forget up to `limit` finished parts that ended before (Unix seconds), the oldest first. Returns how many."""
+
+    def keep(self, name: str, blob: bytes) -> None:
+        """Remember `blob` under `name`, in the place of what was there; durable on return. Raises StoreError."""
+
+    def kept(self, name: str) -> bytes | None:
+        """What was last kept under `name`, None when nothing ever was. Raises StoreError."""
 
     def fence(self) -> None:
         """From now on every write raises "fenced". Never blocks."""

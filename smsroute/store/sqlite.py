@@ -236,6 +236,16 @@ class SqliteStore(SqliteReader):
             db.execute("COMMIT")
             return gone
 
+    def keep(self, name: str, blob: bytes) -> None:
+        with self._history.use(f"keep {name}") as db:
+            self._refuse_if_fenced()
+            db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (name, blob))
+
+    def kept(self, name: str) -> bytes | None:
+        with self._history.use(f"read what was kept as {name}") as db:
+            row = db.execute("SELECT CAST(blob AS BLOB) FROM kept WHERE name = ?", (name,)).fetchone()
+        return None if row is None else bytes(row[0])
+
     def fence(self) -> None:
         self._fenced = True
 

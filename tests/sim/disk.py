@@ -18,9 +18,9 @@ import trio
 
 T = TypeVar("T")
 
-WRITES = frozenset({"append", "checkpoint", "trim", "prune"})
+WRITES = frozenset({"append", "checkpoint", "trim", "prune", "keep"})
 """Names of the store's methods that a full disk refuses."""
-READS = frozenset({"find", "story"})
+READS = frozenset({"find", "story", "kept"})
 """And those that a sick one refuses besides. (Not `recover`: an engine that cannot read does not boot.)"""
 
 

@@ -25,6 +25,7 @@ class Disk:
     state: bytes | None = None
     open: dict[str, bytes] = attrs.field(factory=dict)
     ended: dict[str, bytes] = attrs.field(factory=dict)
+    kept: dict[str, bytes] = attrs.field(factory=dict)
     taken: bool = False
 
 
@@ -70,6 +71,13 @@ class MemoryStore:
         for part_id in old:
             del self._disk.ended[part_id]
         return len(old)
+
+    def keep(self, name: str, blob: bytes) -> None:
+        self._check()
+        self._disk.kept[name] = blob
+
+    def kept(self, name: str) -> bytes | None:
+        return self._disk.kept.get(name)
 
     def fence(self) -> None:
         self._fenced = True

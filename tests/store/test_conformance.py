@@ -248,6 +248,32 @@ class TestHistory:
             assert reader.counts(part(2).ended_at).ended == {State.DELIVERED: 1, State.REJECTED: 1}
 
 
+class TestKept:
+    def test_what_was_kept_is_found_after_a_restart_and_a_kill(self, home: Home) -> None:
+        """The last blob of a name, octet for octet; None for a name nobody used."""
+        store = home.open()
+        assert store.kept("scores/orange") is None
+        store.keep("scores/orange", b"first")
+        store.keep("scores/orange", bytes(range(256)))
+        store.keep("scores/sfr", b"")
+        assert store.kept("scores/orange") == bytes(range(256))
+        home.kill()
+        store = home.open()
+        assert store.kept("scores/orange") == bytes(range(256))
+        assert store.kept("scores/sfr") == b""
+        assert store.kept("scores") is None
+
+    def test_a_fenced_store_keeps_what_it_had(self, home: Home) -> None:
+        """Another engine's blob is not overwritten by one that lost the store."""
+        store = home.open()
+        store.keep("scores/orange", b"mine")
+        store.fence()
+        with pytest.raises(StoreError) as caught:
+            store.keep("scores/orange", b"too late")
+        assert caught.value.kind == "fenced"
+        assert store.kept("scores/orange") == b"mine"
+
+
 class TestOwnership:
     def test_two_engines_cannot_open_one_store(self, home: Home) -> None:
         """The second is told; once the first has closed, it may."""
@@ -269,6 +295,7 @@ class TestOwnership:
             lambda: store.checkpoint(checkpoint(1, ended=[part(2)])),
             lambda: store.trim(1),
             lambda: store.prune(T0 * 2, 10),
+            lambda: store.keep("scores/orange", b"later"),
         ):
             with pytest.raises(StoreError) as caught:
                 write()

@@ -167,11 +167,24 @@ class TestRecognition:
         """An engine never writes to what it does not know, in either file."""
         fill(tmp_path)
         for name in ("history.db", "journal.db"):
-            change(tmp_path / name, "UPDATE meta SET value = 2 WHERE key = 'schema_version'")
+            change(tmp_path / name, "UPDATE meta SET value = 3 WHERE key = 'schema_version'")
             error = refusal(tmp_path)
-            assert str(error).startswith(f"{tmp_path}/{name}: was written by a newer smsroute (schema version 2); this")
-            change(tmp_path / name, "UPDATE meta SET value = 1 WHERE key = 'schema_version'")
+            assert str(error).startswith(f"{tmp_path}/{name}: was written by a newer smsroute (schema version 3); this")
+            change(tmp_path / name, "UPDATE meta SET value = 2 WHERE key = 'schema_version'")
         open_store(f"sqlite:{tmp_path}", "n1").close()
+
+    def test_a_store_of_version_1_is_brought_up(self, tmp_path: Path) -> None:
+        """What an engine of the first version left is there afterwards, and things can be kept beside it."""
+        fill(tmp_path)
+        with closing(open_store(f"sqlite:{tmp_path}", "n1")) as store:
+            rows = list(store.recover().records)
+        for name in ("history.db", "journal.db"):
+            change(tmp_path / name, "UPDATE meta SET value = 1 WHERE key = 'schema_version'")
+        change(tmp_path / "history.db", "DROP TABLE kept")
+        with closing(open_store(f"sqlite:{tmp_path}", "n1")) as store:
+            assert list(store.recover().records) == rows
+            store.keep("scores/orange", b"x")
+            assert store.kept("scores/orange") == b"x"
 
     def test_a_database_of_another_program_is_left_as_it_was(self, tmp_path: Path) -> None:
         """Refused before a byte of it is changed."""

@@ -1,0 +1,1 @@
+-- journal.db, version 2: as version 1. The two files of a store are always of one version.
