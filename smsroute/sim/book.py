@@ -41,6 +41,7 @@ class Promise:
     command_status: int  # WAITING or DOUBTED when no response came
     message_ids: tuple[str, ...]  # more than one when it was submitted again and both were taken
     receipts: tuple[str, ...]  # words, in the order they came
+    told_at: float = 0.0  # the first of them
 
 
 class Book:
@@ -49,6 +50,7 @@ class Book:
     def __init__(self) -> None:
         self.submitted_at = array("d")
         self.responded_at = array("d")
+        self.told_at = array("d")
         self.statuses = array("q")
         self.numbers: dict[str, int] = {}
         self.early: dict[str, list[tuple[str, float]]] = {}
@@ -66,6 +68,7 @@ class Book:
         if fresh > 0:
             self.submitted_at.extend([now] * fresh)
             self.responded_at.extend([0.0] * fresh)
+            self.told_at.extend([0.0] * fresh)
             self.statuses.extend([WAITING] * fresh)
             self._words.extend(bytes(fresh))
 
@@ -99,6 +102,7 @@ class Book:
             code = self._spelling[word] = min(len(self._vocabulary), VOCABULARY_MAX)
             self._vocabulary.append(word)
         self._words[number] = code
+        self.told_at[number] = at
         self.word_counts[word] += 1
         latency.add(at - self.submitted_at[number])
         return True
@@ -120,4 +124,5 @@ class Book:
                 self.statuses[number],
                 tuple(ids.get(number, ())),
                 (self._vocabulary[code], *self._doubles.get(number, ())) if code else (),
+                self.told_at[number],
             )
