@@ -75,6 +75,7 @@ class Ledger(Memory):
             event.carrier,
             event.at,
             session=event.session,
+            data_coding=event.data_coding,
         )
         self.parts[event.part_id] = self._changed[event.part_id] = part
         self.by_state[State.DUE] += 1

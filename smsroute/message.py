@@ -156,6 +156,7 @@ class Part(msgspec.Struct, array_like=True, gc=False):
     told_at: float = 0.0  # when the ESME answered for the receipt (or it was dead-lettered)
     facts: list[str] = []  # late and conflicting receipts, moves: "what happened that changed nothing"
     session: int = 0  # the ESME's session it came by: its receipt prefers that one
+    data_coding: int = 0  # as submitted: a rule may ask for it
 
     @property
     def final(self) -> bool:
@@ -203,6 +204,7 @@ class Accepted(Event, tag=2, frozen=True):
     multipart: str = ""
     session: int = 0  # the ESME's session it came by
     parts: int = 0  # of its message, when it has several
+    data_coding: int = 0
 
 
 class Attempted(Event, tag=3, frozen=True):

@@ -63,21 +63,29 @@ Pin = tuple[str, str]
 class Flight:
     """Parts on their way to binds: reserved, then durable, then gone."""
 
-    __slots__ = ("_dispatch", "_loads", "_now", "_pins", "_rows")
+    __slots__ = ("_dispatch", "_loads", "_now", "_pins", "_rows", "_wall")
 
-    def __init__(self, dispatch: Dispatch, now: float) -> None:
+    def __init__(self, dispatch: Dispatch, now: float, wall: float) -> None:
         self._dispatch = dispatch
         self._now = now
+        self._wall = wall
         self._loads = {name: station.in_flight + station.queued for name, station in dispatch.stations.items()}
         self._rows: dict[tuple[Bind, str, str, str], list[str]] = {}
         self._pins: list[str] = []
 
     def place(
-        self, part_id: str, destination_addr: str, source_addr: str, esme: str, message_class: int, multipart: str
+        self,
+        part_id: str,
+        destination_addr: str,
+        source_addr: str,
+        esme: str,
+        message_class: int,
+        data_coding: int,
+        multipart: str,
     ) -> tuple[str, str] | None:
         """(route, carrier) of a new part, its place reserved when there is room now; None when no route leads there."""
         dispatch, now = self._dispatch, self._now
-        rule = dispatch.table.match(destination_addr, source_addr, esme, message_class)
+        rule = dispatch.table.match(destination_addr, source_addr, esme, message_class, data_coding, self._wall)
         if rule is None:
             return None
         pin = dispatch.pin(multipart) if multipart else None
@@ -91,7 +99,7 @@ class Flight:
             if not station.drained:
                 bind = station.bind_with_room() if pin is None else station.bind_named(pin[1])
                 if bind is not None and station.grant(now):
-                    self.add(part_id, bind, rule.route.name, rule.prefix, reason, multipart)
+                    self.add(part_id, bind, rule.route.name, rule.network, reason, multipart)
         return rule.route.name, carrier
 
     def add(self, part_id: str, bind: Bind, route: str, network: str, reason: str, multipart: str) -> None:
@@ -134,7 +142,7 @@ class Dispatch:
         self.ports = ports
         self.limits = config.limits
         self.draining = False
-        self.table = Table(config.routes)
+        self.table = Table.of(config)
         self.pins: dict[str, Pin] = {}
         self.tried = trio.Event()
         self._wakes: dict[str, trio.Event] = {}
@@ -166,7 +174,7 @@ class Dispatch:
 
     def adopt(self, config: Config) -> None:
         """Carriers and routes as a new config has them. Its limits are those of the old one."""
-        self.table = Table(config.routes)
+        self.table = Table.of(config)
         self._sweep.adopt(config.routes)
         self._plans = {}
         self._roster.adopt(config.carriers, self.ports.clock.monotonic())
@@ -193,17 +201,17 @@ class Dispatch:
 
     def takeoff(self) -> Flight:
         """A flight for parts that are made durable together."""
-        return Flight(self, self.ports.clock.monotonic())
+        return Flight(self, self.ports.clock.monotonic(), self.ports.clock.wall())
 
     def plan(self, rule: Rule, message_class: int, now: float) -> Plan:
         """Who may take this route and class now. `now`: monotonic seconds."""
-        key = (rule.route.name, rule.prefix, message_class)
+        key = (rule.route.name, rule.network, message_class)
         cached = self._plans.get(key)
         if cached is not None and cached[0] > now:
             return cached[1]
         route = rule.route
         views = {
-            entry.carrier: self.stations[entry.carrier].view(rule.prefix, now)
+            entry.carrier: self.stations[entry.carrier].view(rule.network, now)
             for entry in (*route.carriers, *route.backup)
         }
         plan = decide.plan(route, message_class, views, self.limits, now, cached[1] if cached is not None else None)
@@ -225,7 +233,7 @@ class Dispatch:
     def claim_probe(self, carrier: str, rule: Rule, now: float) -> bool:
         """Take the place of the probe for a part that leaves at once; one that could not would never ask."""
         station = self.stations[carrier]
-        if station.headroom(now) <= 0 or not station.dossier.claim_probe(rule.prefix, now):
+        if station.headroom(now) <= 0 or not station.dossier.claim_probe(rule.network, now):
             return False
         self._stale()
         return True
@@ -255,8 +263,15 @@ class Dispatch:
         return pin
 
     def rule(self, part: Part) -> Rule | None:
-        """The rule that speaks for a part now; None when no route leads there any more."""
-        return self.table.match(part.destination_addr, part.source_addr, part.esme, part.message_class)
+        """The rule that speaks for a part now, as if it were new; when none does, at this hour, the route that accepted
+        it keeps it; None when that one is gone too."""
+        number, wall = part.destination_addr, self.ports.clock.wall()
+        found = self.table.match(number, part.source_addr, part.esme, part.message_class, part.data_coding, wall)
+        return found or self.table.of_route(part.route, number)
+
+    def went(self, part: Part) -> Rule | None:
+        """The rule a part last went by: its hours may be over by now, and another's open."""
+        return self.table.of_route(part.route, part.destination_addr) or self.rule(part)
 
     # -- what waits ----------------------------------------------------------------------------------------------------
 

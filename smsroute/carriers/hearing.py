@@ -3,7 +3,7 @@
 Rules:
 - A receipt is judged once, when it ends its part: `routing.outcome.receipt_word`, with the carrier's own table of err
   codes. A doubled or late one, or one nobody knows, only shows that the carrier's receiver lives.
-- It speaks of the carrier that took the part, for the network its route leads to now; receipts of a read are told in
+- It speaks of the carrier that took the part, for the network its route leads to; receipts of a read are told in
   one call a network and word.
 
 Walk: `carriers/receipts` calls `heard` after the commit; figures go to `routing.dossier`.
@@ -27,7 +27,7 @@ class Board(Protocol):
     ports: Ports
     stations: dict[str, Station]
 
-    def rule(self, part: Part) -> Rule | None: ...
+    def went(self, part: Part) -> Rule | None: ...
 
 
 class Hearing:
@@ -43,10 +43,10 @@ class Hearing:
         heard: dict[tuple[str, Word], list[float]] = {}
         for part in parts:
             taken = [one.responded_at for one in part.attempts if one.carrier == carrier and one.responded_at]
-            rule = self._board.rule(part)
-            if taken and rule is not None:
+            rule = self._board.went(part) if taken else None
+            if rule is not None:
                 word = receipt_word(part.state, part.err, errors)
-                heard.setdefault((rule.prefix, word), []).append(max(0.0, at - taken[-1]))
+                heard.setdefault((rule.network, word), []).append(max(0.0, at - taken[-1]))
         now = self._board.ports.clock.monotonic()
         dossier = self._board.stations[carrier].dossier
         for (network, word), delays_s in heard.items():

@@ -128,7 +128,7 @@ class Lanes:
         if round_.full and waits in round_.held:
             return
         rule = board.rule(part)
-        route, network = (rule.route.name, rule.prefix) if rule is not None else (part.route, "")
+        route, network = (rule.route.name, rule.network) if rule is not None else (part.route, "")
         here = (route, network, part.message_class)
         if here in round_.held:
             round_.stuck.append(part.part_id)

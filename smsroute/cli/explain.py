@@ -28,6 +28,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="sender", default="", metavar="SENDER", help="its source_addr")
     parser.add_argument("--esme", default="", metavar="NAME", help="who sends it (default: nobody in particular)")
     parser.add_argument("--class", dest="kind", default="", metavar="CLASS", help="otp, alert, info, marketing")
+    parser.add_argument("--data-coding", default="", metavar="N", help="its data_coding, such as 8 (default: 0)")
+    at = "when, such as '2026-12-25 09:00' (UTC) or '2026-12-25 09:00+01:00' (default: now)"
+    parser.add_argument("--at", default="", metavar="TIME", help=at)
     parser.add_argument("--offline", action="store_true", help="ask no engine: by the config alone")
 
 
@@ -39,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
         "from": args.sender,
         "esme": args.esme,
         "class": args.kind,
+        "data_coding": args.data_coding,
+        "at": args.at,
     }
     try:
         document = _offline(args) if args.offline else ask.ask(find_engine(args).control, request)["explanation"]
@@ -57,14 +62,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _offline(args: argparse.Namespace) -> Document:
     from smsroute.ops.explain import Unanswerable, explain, neutral, question
+    from smsroute.ports import SystemClock
     from smsroute.routing.table import Table
 
     config = load_config(args, secrets=False)
     try:
-        asked = question(config, args.to, args.sender, args.esme, args.kind)
+        now = SystemClock().wall()
+        asked = question(config, now, args.to, args.sender, args.esme, args.kind, args.data_coding, args.at)
     except Unanswerable as error:
         return {"ok": False, "error": str(error)}
-    return explain(asked, Table(config.routes), neutral(config), running=False)
+    return explain(asked, Table.of(config), neutral(config), running=False)
 
 
 def _show(document: Document) -> None:
@@ -87,7 +94,9 @@ def _show(document: Document) -> None:
 
 
 def _show_way(document: Document) -> None:
-    print(f"route {paint(document['route'], 'bold')} ({document['place']}), prefix {document['prefix'] or 'any'}")
+    network = f", network {document['network']}" if document["network"] != document["prefix"] else ""
+    prefix = f"prefix {document['prefix'] or 'any'}{network}"
+    print(f"route {paint(document['route'], 'bold')} ({document['place']}), {prefix}")
     if document["choices"]:
         print(f"  {document['reason']}")
     else:

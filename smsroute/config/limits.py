@@ -183,6 +183,7 @@ class Limits:
     panic_healthy_share:        float = decimal(0.5, 0, 1, "fewer healthy: use all, and say so; Envoy: 0.5")
 
     # -- choice --------------------------------------------------------------------------------------------------------
+    short_code_digits_max:      int   = count(8, 1, 20, "`from_kind: short`; the longest in use have 8")
     overprovision:              float = decimal(1.4, 1, 10, "primaries with 71 % left still take all; Envoy: 1.4")
     quality_band:               float = decimal(0.1, 0, 1, "balanced: the cheapest this close to the best")
     cost_band:                  float = decimal(0.1, 0, 10, "balanced: costs this close are one; weights share")

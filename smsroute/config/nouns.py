@@ -20,12 +20,14 @@ from typing import Annotated, Final, Literal
 
 import attrs
 
+from smsroute.config.hours import UTC, Window, WindowKind, ZoneKind
 from smsroute.config.kinds import Code, Count, Decimal, HostPort, Net, Network, Octets, OneOf, Rate, Seconds, Text
 from smsroute.config.limits import Limits
 from smsroute.message import Blame, MessageClass
 
 Prefer = Literal["balanced", "quality", "cost"]
 InDoubtKind = Literal["hold", "resend", "fail"]
+FromKind = Literal["alphanumeric", "numeric", "short"]
 BindMode = Literal["transceiver", "transmitter", "receiver", "pair"]
 ReceiptsWanted = Literal["as-asked", "always"]
 IdRule = Literal["auto", "exact", "hex-dec", "dec-hex", "unpad", "casefold"]
@@ -216,13 +218,17 @@ class Choice:
 
 @attrs.frozen
 class Route:
-    """A rule: what it matches, and the carriers it may use. An empty `sender`, `esmes` or `classes` matches all."""
+    """A rule: what it matches, and the carriers it may use. A constraint left empty matches all; all must hold."""
 
     name: Annotated[str, ROUTE_NAME]
     to: tuple[Annotated[str, PREFIX], ...]
     sender: Annotated[tuple[Annotated[str, SENDER], ...], Key("from")] = ()
     esmes: tuple[Annotated[str, ESME_NAME], ...] = ()
     classes: tuple[Annotated[MessageClass, CLASS], ...] = ()
+    from_kind: tuple[FromKind, ...] = ()  # short: up to limits.short_code_digits_max digits
+    data_codings: tuple[Annotated[int, Count(0, 255)], ...] = ()
+    hours: tuple[Annotated[Window, WindowKind()], ...] = ()  # it speaks in these only, by the clock of `time_zone`
+    time_zone: Annotated[str, ZoneKind()] = UTC
     prefer: Prefer = "balanced"
     in_doubt: Mapping[MessageClass, InDoubt] = attrs.field(factory=lambda: _HOUSE_IN_DOUBT)  # of all four
     carriers: tuple[Choice, ...] = attrs.field(kw_only=True)

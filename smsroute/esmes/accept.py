@@ -55,7 +55,14 @@ class Flight(Protocol):
     """Places on binds, reserved while their attempts are made durable (`carriers/dispatch.Flight`)."""
 
     def place(
-        self, part_id: str, destination_addr: str, source_addr: str, esme: str, message_class: int, multipart: str
+        self,
+        part_id: str,
+        destination_addr: str,
+        source_addr: str,
+        esme: str,
+        message_class: int,
+        data_coding: int,
+        multipart: str,
     ) -> tuple[str, str] | None:
         """(route, carrier) the part will take, its place reserved if there is room now; None when no route leads
         there."""
@@ -198,7 +205,9 @@ class Accept:
                 parts = part_of[1]
                 multipart = f"{esme.name} {source_addr} {destination_addr} {part_of[0]} {parts}"
         part_id = self._ids.make(wall)
-        placed = flight.place(part_id, destination_addr, source_addr, esme.name, message_class, multipart)
+        placed = flight.place(
+            part_id, destination_addr, source_addr, esme.name, message_class, submit.data_coding, multipart
+        )
         if placed is None:
             return names.ESME_RINVDSTADR
         return Accepted(
@@ -216,6 +225,7 @@ class Accept:
             multipart,
             client.number,
             parts,
+            submit.data_coding,
         )
 
 

@@ -9,6 +9,7 @@ Walk: `ops/verbs` with the living views; `cli/explain` with none.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ from smsroute.smpp.names import status_name
 
 SEPARATORS: Final = str.maketrans("", "", " -./()")
 
+CODING_MAX: Final = 255  # one octet (5.2.19)
+
 Document = dict[str, Any]
 Planner = Callable[[Rule, int], tuple[Plan, Mapping[str, CarrierView]]]
 """Who may take a rule's messages of a class, and the views that say so."""
@@ -38,14 +41,25 @@ class Question:
     source_addr: str
     esme: str
     message_class: int
+    data_coding: int
+    wall: float  # when, in Unix seconds
 
 
 class Unanswerable(Exception):
     """The question names what the config does not have."""
 
 
-def question(config: Config, to: str, source_addr: str, esme: str, message_class: str) -> Question:
-    """The question as the engine would see it. Raises Unanswerable.
+def question(
+    config: Config,
+    now: float,
+    to: str,
+    source_addr: str,
+    esme: str,
+    message_class: str,
+    data_coding: str = "",
+    at: str = "",
+) -> Question:
+    """The question as the engine would see it at `now` (Unix seconds), or at the time in `at`. Raises Unanswerable.
 
     Without a class it is what the ESME's messages are by default, or info; separators people write are no digits.
     """
@@ -55,7 +69,29 @@ def question(config: Config, to: str, source_addr: str, esme: str, message_class
     if message_class and message_class not in names:
         raise Unanswerable(f"no class {message_class!r}, expected one of {', '.join(names)}")
     default = config.esmes[esme].default_class if esme else MessageClass.INFO
-    return Question(to.translate(SEPARATORS), source_addr, esme, names.get(message_class, default))
+    number = to.translate(SEPARATORS)
+    return Question(number, source_addr, esme, names.get(message_class, default), _coding(data_coding), _wall(at, now))
+
+
+def _coding(text: str) -> int:
+    try:
+        value = int(text or "0", 0)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= CODING_MAX:
+        raise Unanswerable(f"no data_coding {text!r}, expected 0..255, such as 8 or 0x08")
+    return value
+
+
+def _wall(text: str, now: float) -> float:
+    if not text:
+        return now
+    try:
+        at = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        wanted = "expected such as '2026-12-25 09:00' (UTC) or '2026-12-25 09:00+01:00'"
+        raise Unanswerable(f"no time {text!r}, {wanted}") from None
+    return (at if at.tzinfo is not None else at.replace(tzinfo=datetime.UTC)).timestamp()
 
 
 def neutral(config: Config) -> Planner:
@@ -73,20 +109,29 @@ def explain(asked: Question, table: Table, planner: Planner, *, running: bool) -
     """The document. `running`: whether `planner` knows how the carriers are."""
     number, sender = asked.destination_addr, asked.source_addr
     refused = admission.check(number, sender)
-    rule = table.match(number, sender, asked.esme, asked.message_class)
+    wanted = (number, sender, asked.esme, asked.message_class, asked.data_coding, asked.wall)
+    rule = table.match(*wanted)
     document: Document = {
         "to": number,
         "from": sender,
         "esme": asked.esme or None,
         "class": MessageClass(asked.message_class).name.lower(),
+        "data_coding": asked.data_coding,
+        "at": datetime.datetime.fromtimestamp(asked.wall, datetime.UTC).isoformat(timespec="seconds"),
         "running": running,
         "door": None if refused is None else {"reason": refused.reason, "status": status_name(refused.command_status)},
         "route": None,
         "carrier": None,
         "reason": f"no route leads to {number} for such a message",
         "rules": [
-            {"route": one.route.name, "place": _place(one.route), "prefix": one.prefix, "why_not": one.why_not or None}
-            for one in table.consider(number, sender, asked.esme, asked.message_class)
+            {
+                "route": one.route.name,
+                "place": _place(one.route),
+                "prefix": one.prefix,
+                "network": one.network,
+                "why_not": one.why_not or None,
+            }
+            for one in table.consider(*wanted)
         ],
     }
     if rule is not None:
@@ -102,6 +147,7 @@ def _way(rule: Rule, plan: Plan, views: Mapping[str, CarrierView]) -> Document:
         "route": route.name,
         "place": _place(route),
         "prefix": rule.prefix,
+        "network": rule.network,
         "prefer": route.prefer,
         "reason": plan.reason,
         "panic": plan.panic,

@@ -95,12 +95,12 @@ class Verbs:
 
         def planner(rule: Rule, message_class: int) -> tuple[Plan, Mapping[str, CarrierView]]:
             entries = (*rule.route.carriers, *rule.route.backup)
-            views = {one.carrier: engine.dispatch.stations[one.carrier].view(rule.prefix, now) for one in entries}
+            views = {one.carrier: engine.dispatch.stations[one.carrier].view(rule.network, now) for one in entries}
             return engine.dispatch.plan(rule, message_class, now), views
 
-        words = [_word(request, key) for key in ("to", "from", "esme", "class")]
+        words = [_word(request, key) for key in ("to", "from", "esme", "class", "data_coding", "at")]
         try:
-            asked = question(engine.config, *words)
+            asked = question(engine.config, engine.ports.clock.wall(), *words)
         except Unanswerable as error:
             raise Refusal(str(error)) from error
         return {"explanation": explain(asked, engine.dispatch.table, planner, running=True)}

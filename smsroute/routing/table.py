@@ -1,37 +1,46 @@
-"""Which rule speaks for a number: the longest prefix, then the rule that says most about sender, ESME and class.
+"""Which rule speaks for a message: the longest prefix, then the rule that says most about the message, then the first.
 
 Rules:
-- The longest prefix wins. Among the rules of one prefix: a named sender before a sender prefix (`ACME*`, the longer one
-  first) before any; then a named ESME before any; then a named class before any; then the order of the file.
+- The longest prefix wins, whether it stands in a route's `to` itself or in a named network there.
+- Among the rules of one prefix the first of these that tells them apart decides: a named sender before a sender prefix
+  (`ACME*`, the longer one first) before any; a kind of sender before any; a named ESME before any; a named class before
+  any; named data codings before any; hours before always; the order of the file; in one route a named network before
+  bare digits, then the order of its `to`.
 - A rule that does not match is passed over, and shorter prefixes get their say: a rule for otp at "336" leaves other
-  messages to the rule at "33".
-- Built once per config; nothing here changes afterwards.
+  messages to the rule at "33", and so does a rule outside its hours.
+- Built once per config; nothing changes afterwards but the note which minute it is.
 
 Drawback of the simple way: reading rules top to bottom costs in proportion to their number and makes the file's order
 the meaning of the file, which is how a rule added at the end is never reached and nobody notices.
 
 Idea: a number has at most 15 digits, so at most 16 prefixes. One dict holds the prefixes of each length that occurs;
-a look-up tries the lengths from long to short and asks only dicts.
+a look-up tries the lengths from long to short and asks only dicts. What a rule says about a message is one number, its
+rank; only the sender's share of it depends on the message. The rules of a prefix stand in the order of the highest rank
+each can have, so the first that matches mostly ends the search. Prefixes with the same rules share one tuple of them.
+Whether hours are open is worked out once a minute and rule, not per message.
 
     for length, rules_by_prefix in lengths, longest first:
-        for rule in rules_by_prefix[number[:length]], most specific first:
-            if rule matches: return it
+        for rule in rules_by_prefix[number[:length]], highest possible rank first:
+            if rule cannot outrank the best so far: stop
+            if rule matches: keep it if it does
+        if one was kept: return it
 
-Measured (one core of a shared 2-core machine, Python 3.11): 0.4 us a look-up over 3 lengths of prefix, 0.8 us over
-1,000,000 prefixes of 5 lengths; these cost 38 octets each here, beside the 60 of the string the config holds anyway,
-and 1.4 s to build. Limits: rules that share a prefix are tried one by one.
+Limits: rules that share a prefix are tried one by one.
 
-Walk: built by the engine from Config.routes; asked by `esmes/accept` for each message and by `smsroute explain`.
+Walk: built by the engine from Config; asked by `carriers/dispatch` for each message, by `smsroute explain`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import datetime
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 import attrs
 
-from smsroute.config import Route
+from smsroute.config import Config, Route
+from smsroute.config.hours import zone
+from smsroute.config.limits import Limits
 from smsroute.message import MessageClass
 
 ANY_SENDER_FROM: Final = "*"
@@ -40,6 +49,12 @@ ANY_SENDER_FROM: Final = "*"
 SENDER_CHARACTERS_MAX: Final = 20
 """Of source_addr (5.2.8), so that a full name always says more than a prefix."""
 
+NO_MATCH: Final = -1
+_SENDER_UNIT: Final = 32  # a sender's share of the rank stands above the five bits below
+_KIND, _ESME, _CLASS, _CODING, _HOURS = 16, 8, 4, 2, 1
+_SAYS: Final = {_KIND: "the kind of sender", _ESME: "the ESME", _CLASS: "the class", _CODING: "the data_coding",
+                _HOURS: "the hours"}  # fmt: skip
+
 
 @attrs.frozen
 class Considered:
@@ -47,79 +62,167 @@ class Considered:
 
     route: Route
     prefix: str
+    network: str
     why_not: str
 
 
 class Rule(NamedTuple):
-    """What a look-up finds: the route, and the prefix of the number that led to it."""
+    """What a look-up finds: the route, the prefix of the number that led to it, and the network it belongs to."""
 
     route: Route
     prefix: str
+    network: str  # scores are kept for it: a named network's name, or the prefix
+
+
+def sender_kind(source_addr: str, short_code_digits_max: int) -> str:
+    """`short`: up to so many digits; `numeric`: more of them, or a + before them; `alphanumeric`: anything else; an
+    empty sender is of no kind."""
+    if source_addr.isdigit() and source_addr.isascii():
+        return "short" if len(source_addr) <= short_code_digits_max else "numeric"
+    if source_addr[:1] == "+" and source_addr[1:].isdigit():
+        return "numeric"
+    return "alphanumeric" if source_addr else ""
+
+
+class _Hours:
+    """The hours of one route, and whether they are open in the minute they were last asked for."""
+
+    __slots__ = ("_minute", "_open", "windows", "words", "zone")
+
+    def __init__(self, route: Route) -> None:
+        self.windows = route.hours
+        self.zone = zone(route.time_zone)
+        self.words = f"{', '.join(window.text for window in route.hours)} {route.time_zone}"
+        self._minute = -1.0
+        self._open = False
+
+    def open(self, wall: float) -> bool:
+        """Whether a window is open at `wall` (Unix seconds). Every zone's offset is whole minutes."""
+        minute = wall // 60
+        if minute != self._minute:
+            self._minute = minute
+            local = datetime.datetime.fromtimestamp(wall, self.zone)
+            weekday, of_day = local.weekday(), local.hour * 60 + local.minute
+            self._open = any(window.covers(weekday, of_day) for window in self.windows)
+        return self._open
 
 
 class _Entry:
-    """A route as the table keeps it: its constraints in the shape that is cheapest to ask."""
+    """A route as the table keeps it, for one of its networks or for its bare digits: constraints in the shape that is
+    cheapest to ask."""
 
-    __slots__ = ("classes", "esmes", "plain", "route", "sender_prefixes", "senders")
+    __slots__ = ("classes", "codings", "esmes", "hours", "kinds", "network", "place", "rank_max", "route",
+                 "sender_prefixes", "senders", "short_max", "static")  # fmt: skip
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: Route, network: str, place: int, hours: _Hours | None, short_max: int) -> None:
         self.route = route
+        self.network = network  # "": the prefix that matched
+        self.place = place
         self.esmes = frozenset(route.esmes)
         self.classes = frozenset(int(c) for c in route.classes)
+        self.kinds = frozenset(map(str, route.from_kind))
+        self.codings = frozenset(route.data_codings)
+        self.hours = hours
+        self.short_max = short_max
         self.senders = frozenset(s for s in route.sender if not s.endswith(ANY_SENDER_FROM))
         self.sender_prefixes = tuple(s[:-1] for s in route.sender if s.endswith(ANY_SENDER_FROM))
-        self.plain = not (self.esmes or self.classes or route.sender)
+        self.static = (
+            _KIND * bool(self.kinds)
+            + _ESME * bool(self.esmes)
+            + _CLASS * bool(self.classes)
+            + _CODING * bool(self.codings)
+            + _HOURS * (hours is not None)
+        )
+        sender = max((1 + len(prefix) for prefix in self.sender_prefixes), default=0)
+        if self.senders:
+            sender = SENDER_CHARACTERS_MAX + 2
+        self.rank_max = self.static + _SENDER_UNIT * sender
 
-    def matches(self, source_addr: str, esme: str, message_class: int) -> bool:
-        """Whether the rule speaks for such a message, its number aside."""
-        if self.plain:
-            return True
+    def rank(self, source_addr: str, esme: str, message_class: int, data_coding: int, wall: float) -> int:
+        """How much the rule says about such a message, its number aside: greater wins. NO_MATCH when it says no."""
         if self.classes and message_class not in self.classes:
-            return False
+            return NO_MATCH
         if self.esmes and esme not in self.esmes:
-            return False
+            return NO_MATCH
+        if self.codings and data_coding not in self.codings:
+            return NO_MATCH
+        rank = self.static
         if self.senders or self.sender_prefixes:
-            return source_addr in self.senders or source_addr.startswith(self.sender_prefixes)
-        return True
+            sender = self._sender(source_addr)
+            if not sender:
+                return NO_MATCH
+            rank += _SENDER_UNIT * sender
+        if self.kinds and sender_kind(source_addr, self.short_max) not in self.kinds:
+            return NO_MATCH
+        if self.hours is not None and not self.hours.open(wall):
+            return NO_MATCH
+        return rank
 
-    def why_not(self, source_addr: str, esme: str, message_class: int) -> str:
+    def _sender(self, source_addr: str) -> int:
+        if source_addr in self.senders:
+            return SENDER_CHARACTERS_MAX + 2
+        if not source_addr.startswith(self.sender_prefixes):
+            return 0
+        return max(1 + len(prefix) for prefix in self.sender_prefixes if source_addr.startswith(prefix))
+
+    def why_not(self, source_addr: str, esme: str, message_class: int, data_coding: int, wall: float) -> str:
         """The first constraint such a message fails, for people; "" when it fails none."""
         if self.classes and message_class not in self.classes:
             names = ", ".join(MessageClass(c).name.lower() for c in sorted(self.classes))
             return f"class {MessageClass(message_class).name.lower()} is not in classes [{names}]"
         if self.esmes and esme not in self.esmes:
             return f"ESME {esme!r} is not in esmes [{', '.join(self.route.esmes)}]"
-        if not self.matches(source_addr, esme, message_class):
+        if self.codings and data_coding not in self.codings:
+            return f"data_coding {data_coding} is not in data_codings [{', '.join(map(str, self.route.data_codings))}]"
+        if (self.senders or self.sender_prefixes) and not self._sender(source_addr):
             return f"sender {source_addr!r} is not in from [{', '.join(self.route.sender)}]"
+        kind = sender_kind(source_addr, self.short_max)
+        if self.kinds and kind not in self.kinds:
+            said = f"sender {source_addr!r} is {kind}" if kind else "an empty sender is of no kind"
+            return f"{said}, not in from_kind [{', '.join(self.route.from_kind)}]"
+        if self.hours is not None and not self.hours.open(wall):
+            return f"outside its hours {self.hours.words}"
         return ""
 
-    def specificity(self, source_addr: str) -> tuple[int, bool, bool]:
-        """How much the rule says about a message from this sender: greater wins."""
-        sender = 0
-        if source_addr in self.senders:
-            sender = 1 + SENDER_CHARACTERS_MAX + 1
-        elif self.sender_prefixes:
-            sender = max((1 + len(p) for p in self.sender_prefixes if source_addr.startswith(p)), default=0)
-        return (sender, bool(self.esmes), bool(self.classes))
+
+_Entries = tuple[_Entry, ...]
 
 
 class Table:
     """Routes by the numbers they lead to. See the module."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
-        """`routes` in the order of their file."""
-        by_length: dict[int, dict[str, tuple[_Entry, ...]]] = {}
-        joined: dict[tuple[_Entry, ...], tuple[_Entry, ...]] = {}  # a million prefixes of one route share one tuple
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        networks: Mapping[str, Iterable[str]] | None = None,
+        short_code_digits_max: int = Limits().short_code_digits_max,
+    ) -> None:
+        """`routes` in the order of their file; `networks`: the prefixes of each that a route names."""
+        networks = networks or {}
+        by_target: dict[str, list[_Entry]] = {}  # a network's name, or digits
+        place = 0
         for route in routes:
-            rule = _Entry(route)
-            for prefix in dict.fromkeys(route.to):
-                by_prefix = by_length.setdefault(len(prefix), {})
-                rules = (*by_prefix.get(prefix, ()), rule)
-                by_prefix[prefix] = joined.setdefault(rules, rules)
-        self._lengths = tuple((length, by_length[length]) for length in sorted(by_length, reverse=True))
+            hours = _Hours(route) if route.hours else None
+            digits: _Entry | None = None
+            for target in sorted(dict.fromkeys(route.to), key=lambda target: target not in networks):  # networks first
+                named = target in networks
+                entry = digits if digits is not None and not named else None
+                if entry is None:
+                    place += 1
+                    entry = _Entry(route, target if named else "", place, hours, short_code_digits_max)
+                    digits = None if named else entry
+                by_target.setdefault(target, []).append(entry)
+        self._lengths = _by_length(by_target, networks)
 
-    def match(self, destination_addr: str, source_addr: str, esme: str, message_class: int) -> Rule | None:
-        """The rule that speaks for such a message, or None.
+    @classmethod
+    def of(cls, config: Config) -> Table:
+        """The table of a whole config."""
+        return cls(config.routes, {}, config.limits.short_code_digits_max)
+
+    def match(
+        self, destination_addr: str, source_addr: str, esme: str, message_class: int, data_coding: int, wall: float
+    ) -> Rule | None:
+        """The rule that speaks for such a message at `wall` (Unix seconds), or None.
 
         A leading + is not part of the number.
         """
@@ -127,42 +230,103 @@ class Table:
             destination_addr = destination_addr[1:]
         for length, by_prefix in self._lengths:
             prefix = destination_addr[:length]
-            rules = by_prefix.get(prefix)
-            if rules is None:  # also when the number is shorter than `length`: its keys are all that long
+            entries = by_prefix.get(prefix)
+            if entries is None:  # also when the number is shorter than `length`: its keys are all that long
                 continue
-            if len(rules) == 1:
-                if rules[0].plain or rules[0].matches(source_addr, esme, message_class):
-                    return Rule(rules[0].route, prefix)
-                continue
-            found = [rule for rule in rules if rule.matches(source_addr, esme, message_class)]
-            if found:  # max keeps the first of equals: the order of the file
-                return Rule(max(found, key=lambda rule: rule.specificity(source_addr)).route, prefix)
+            best, found = NO_MATCH, None
+            for entry in entries:
+                if entry.rank_max < best:
+                    break
+                rank = entry.rank(source_addr, esme, message_class, data_coding, wall) if entry.rank_max else 0
+                if rank < best or rank < 0:
+                    continue
+                if found is None or rank > best or entry.place < found.place:
+                    best, found = rank, entry
+            if found is not None:
+                return Rule(found.route, prefix, found.network or prefix)
         return None
 
-    def find(self, destination_addr: str, source_addr: str, esme: str, message_class: int) -> Route | None:
+    def find(
+        self, destination_addr: str, source_addr: str, esme: str, message_class: int, data_coding: int, wall: float
+    ) -> Route | None:
         """The route that speaks for such a message, or None."""
-        found = self.match(destination_addr, source_addr, esme, message_class)
+        found = self.match(destination_addr, source_addr, esme, message_class, data_coding, wall)
         return None if found is None else found.route
 
-    def consider(self, destination_addr: str, source_addr: str, esme: str, message_class: int) -> list[Considered]:
+    def of_route(self, name: str, destination_addr: str) -> Rule | None:
+        """How the route of that name leads to a number, whatever else it asks for; None when it is gone or leads
+        elsewhere now."""
+        number = destination_addr.removeprefix("+")
+        for length, by_prefix in self._lengths:
+            prefix = number[:length]
+            own = [entry for entry in by_prefix.get(prefix, ()) if entry.route.name == name]
+            if own:
+                first = min(own, key=lambda entry: entry.place)
+                return Rule(first.route, prefix, first.network or prefix)
+        return None
+
+    def consider(
+        self, destination_addr: str, source_addr: str, esme: str, message_class: int, data_coding: int, wall: float
+    ) -> list[Considered]:
         """Every rule whose prefix covers the number, the winner first, each of the others with why it is not it."""
         number = destination_addr.removeprefix("+")
-        winner = self.match(number, source_addr, esme, message_class)
+        asked = (source_addr, esme, message_class, data_coding, wall)
+        winner: tuple[int, _Entry] | None = None
         rows: list[Considered] = []
         for length, by_prefix in self._lengths:
             prefix = number[:length]
-            for rule in by_prefix.get(prefix, ()):
-                if winner is not None and rule.route is winner.route and prefix == winner.prefix:
-                    rows.insert(0, Considered(rule.route, prefix, ""))
+            entries = by_prefix.get(prefix, ())
+            if winner is None:
+                matching = [entry for entry in entries if entry.rank(*asked) >= 0]
+                if matching:
+                    winner = length, min(matching, key=lambda entry: (-entry.rank(*asked), entry.place))
+            for entry in sorted(entries, key=lambda entry: entry.place):
+                network = entry.network or prefix
+                if winner == (length, entry):
+                    rows.insert(0, Considered(entry.route, prefix, network, ""))
                     continue
-                why = rule.why_not(source_addr, esme, message_class)
+                why = entry.why_not(*asked)
                 if not why and winner is not None:
-                    why = _outranked(prefix, *winner)
-                rows.append(Considered(rule.route, prefix, why))
+                    why = _outranked(entry, prefix, winner[1], number[: winner[0]], asked)
+                rows.append(Considered(entry.route, prefix, network, why))
         return rows
 
 
-def _outranked(prefix: str, route: Route, longer: str) -> str:
+def _by_length(
+    by_target: Mapping[str, list[_Entry]], networks: Mapping[str, Iterable[str]]
+) -> tuple[tuple[int, dict[str, _Entries]], ...]:
+    """(length, rules of each prefix that long), longest first."""
+    by_length: dict[int, dict[str, _Entries]] = {}
+    joined: dict[tuple[_Entries, _Entries], _Entries] = {}  # a million prefixes of one network share one tuple
+    for target, rules in by_target.items():
+        own = _sorted(rules)
+        for prefix in networks.get(target, (target,)):
+            by_prefix = by_length.get(len(prefix))
+            if by_prefix is None:
+                by_prefix = by_length[len(prefix)] = {}
+            there = by_prefix.setdefault(prefix, own)
+            if there is not own:
+                both = joined.get((there, own))
+                if both is None:
+                    both = joined[there, own] = _sorted((*there, *own))
+                by_prefix[prefix] = both
+    return tuple((length, by_length[length]) for length in sorted(by_length, reverse=True))
+
+
+def _sorted(entries: Iterable[_Entry]) -> _Entries:
+    return tuple(sorted(dict.fromkeys(entries), key=lambda entry: (-entry.rank_max, entry.place)))
+
+
+def _outranked(loser: _Entry, prefix: str, winner: _Entry, longer: str, asked: tuple[str, str, int, int, float]) -> str:
+    name = repr(winner.route.name)
     if len(longer) > len(prefix):
-        return f"{route.name!r} has the longer prefix, {longer!r} over {prefix!r}"
-    return f"{route.name!r} says more about sender, ESME or class, or stands earlier in the file"
+        return f"{name} has the longer prefix, {longer!r} over {prefix!r}"
+    ahead, behind = winner.rank(*asked), loser.rank(*asked)
+    if ahead // _SENDER_UNIT > behind // _SENDER_UNIT:
+        return f"{name} says more about the sender"
+    for bit, what in _SAYS.items():
+        if ahead & bit > behind & bit:
+            return f"{name} says more about {what}"
+    if winner.route is loser.route:
+        return f"the same route by {winner.network or longer!r}"
+    return f"{name} says as much and stands earlier in the file"

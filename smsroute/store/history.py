@@ -36,7 +36,7 @@ PART_COLUMNS: Final = {                    # column -> field of Part
     "carrier": "carrier",                   "multipart": "multipart",      "wants_receipt": "wants_receipt",
     "expires_at": "expires_at",             "told_at": "told_at",          "facts": "facts",
 }  # fmt: skip
-PART_FIELDS_LEFT_OUT: Final = {"body", "text_at", "due_at", "attempts", "session"}
+PART_FIELDS_LEFT_OUT: Final = {"body", "text_at", "due_at", "attempts", "session", "data_coding"}
 
 ATTEMPT_COLUMNS: Final = (
     "at", "carrier", "bind", "route", "reason", "responded_at", "blame", "code", "carrier_message_id", "doubted",

@@ -2,96 +2,193 @@
 
 from __future__ import annotations
 
+import datetime
+import zoneinfo
+
+import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smsroute.config import Choice, Route
+from smsroute.config.hours import WindowKind
 from smsroute.message import MessageClass
-from smsroute.routing.table import Table
+from smsroute.routing.table import Rule, Table, sender_kind
 
 INFO, OTP = MessageClass.INFO, MessageClass.OTP
+PARIS = zoneinfo.ZoneInfo("Europe/Paris")
+NOON = datetime.datetime(2026, 12, 25, 12, tzinfo=datetime.UTC).timestamp()  # a Friday, 13:00 in Paris
 
 
-def route(name: str, *to: str, **fields: object) -> Route:
+@attrs.frozen
+class Message:
+    """What a table is asked about."""
+
+    number: str = "33612345678"
+    sender: str = "ACME"
+    esme: str = "acme"
+    message_class: int = INFO
+    data_coding: int = 0
+    wall: float = NOON
+
+
+def route(name: str, *to: str, hours: tuple[str, ...] = (), **fields: object) -> Route:
     """A route that only its constraints tell from others."""
-    return Route(name, to, carriers=(Choice("any"),), **fields)
+    windows = tuple(WindowKind().read(text) for text in hours)
+    return Route(name, to, carriers=(Choice("any"),), hours=windows, **fields)
 
 
-def find(table: Table, number: str, sender: str = "ACME", esme: str = "acme", message_class: int = INFO) -> str:
+def match(table: Table, *args: object, **fields: object) -> Rule | None:
+    """The rule found for such a message."""
+    return table.match(*attrs.astuple(Message(*args, **fields)))
+
+
+def find(table: Table, *args: object, **fields: object) -> str:
     """The name of the route found, "" for none."""
-    found = table.find(number, sender, esme, message_class)
+    found = table.find(*attrs.astuple(Message(*args, **fields)))
     return found.name if found is not None else ""
 
 
-def naive(routes: list[Route], number: str, sender: str, esme: str, message_class: int) -> str:
-    """The rules of the module read from top to bottom, without any table."""
-    best: tuple[object, ...] | None = None
-    name = ""
+def minutes(text: str) -> set[tuple[int, int]]:
+    """Every (weekday, minute) of a window, counted out one by one."""
+    *days, times = text.split(" ")
+    names = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    chosen = []
+    for word in (days or ["mon-sun"])[0].split(","):
+        first, last = word.split("-") if "-" in word else (word, word)
+        at = names.index(first)
+        while chosen.append(at) or names[at] != last:
+            at = (at + 1) % 7
+    (h1, m1), (h2, m2) = (part.split(":") for part in times.split("-"))
+    start, end = int(h1) * 60 + int(m1), int(h2) * 60 + int(m2)
+    length = end - start if end > start else 1440 - start + end
+    return {((day + at // 1440) % 7, at % 1440) for day in chosen for at in range(start, start + length)}
+
+
+def naive(routes: list[Route], networks: dict[str, list[str]], message: Message) -> tuple[str, str]:
+    """The rules of the module read one by one: every rule that matches, sorted by what it says. (route, network)"""
+    found: list[tuple[tuple[object, ...], str, str]] = []
     for place, one in enumerate(routes):
-        if one.classes and message_class not in one.classes:
+        says_sender = [len(p) for p in one.sender if p.endswith("*") and message.sender.startswith(p[:-1])]
+        says_sender += [99 for p in one.sender if p == message.sender and not p.endswith("*")]
+        stripped = message.sender.removeprefix("+")
+        kind = "alphanumeric" if not (stripped.isascii() and stripped.isdigit()) else "numeric"
+        if kind == "numeric" and stripped == message.sender and len(stripped) < 9:
+            kind = "short"
+        at = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(seconds=message.wall)
+        local = at.astimezone(zoneinfo.ZoneInfo(one.time_zone))
+        minute = (local.weekday(), local.hour * 60 + local.minute)
+        if not (
+            (not one.sender or says_sender)
+            and (not one.from_kind or (message.sender and kind in one.from_kind))
+            and (not one.esmes or message.esme in one.esmes)
+            and (not one.classes or message.message_class in one.classes)
+            and (not one.data_codings or message.data_coding in one.data_codings)
+            and (not one.hours or any(minute in minutes(window.text) for window in one.hours))
+        ):
             continue
-        if one.esmes and esme not in one.esmes:
-            continue
-        says = 0
-        for pattern in one.sender:
-            if pattern == sender:
-                says = max(says, 100)
-            elif pattern.endswith("*") and sender.startswith(pattern[:-1]):
-                says = max(says, len(pattern))
-        if one.sender and not says:
-            continue
-        for prefix in one.to:
-            if number.removeprefix("+").startswith(prefix):
-                rank = (len(prefix), says, bool(one.esmes), bool(one.classes), -place)
-                if best is None or rank > best:
-                    best, name = rank, one.name
-    return name
+        says = [max(says_sender, default=0)]
+        says += map(bool, (one.from_kind, one.esmes, one.classes, one.data_codings, one.hours))
+        for turn, target in enumerate(one.to):
+            named = target in networks
+            for prefix in networks.get(target, [target]):
+                if message.number.removeprefix("+").startswith(prefix):
+                    order = (-len(prefix), [-x for x in says], place, not named, turn)
+                    found.append((order, one.name, target if named else prefix))
+    return min(found)[1:] if found else ("", "")
+
+
+def tell(rule: Rule | None) -> tuple[str, str]:
+    """The same of what a table found."""
+    return ("", "") if rule is None else (rule.route.name, rule.network)
 
 
 DIGITS = st.text("012", max_size=4)
-SENDERS = st.sampled_from(["ACME", "ACM*", "A*", "*", "BANK", "3312"])
-ROUTES = st.lists(
-    st.builds(
-        dict,
-        to=st.lists(DIGITS, min_size=1, max_size=3),
-        sender=st.lists(SENDERS, max_size=2),
-        esmes=st.lists(st.sampled_from(["acme", "zeta"]), max_size=1),
-        classes=st.lists(st.sampled_from(list(MessageClass)), max_size=2),
+SENDERS = ["ACME", "ACM*", "A*", "*", "BANK", "3312", "+3361"]
+WINDOWS = ["mon-fri 08:00-20:00", "sat,sun 10:00-18:00", "22:00-06:00", "fri 22:00-06:00", "sat-mon 00:00-24:00"]
+NETWORKS = st.dictionaries(
+    st.sampled_from(["orange", "sfr"]), st.lists(DIGITS.filter(bool), min_size=1, max_size=4), max_size=2
+)
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "to": st.lists(DIGITS | st.sampled_from(["orange", "sfr"]), min_size=1, max_size=3, unique=True),
+            "sender": st.lists(st.sampled_from(SENDERS), max_size=2),
+            "from_kind": st.lists(st.sampled_from(["alphanumeric", "numeric", "short"]), max_size=2),
+            "esmes": st.lists(st.sampled_from(["acme", "zeta"]), max_size=1),
+            "classes": st.lists(st.sampled_from(list(MessageClass)), max_size=2),
+            "data_codings": st.lists(st.sampled_from([0, 8, 245]), max_size=2),
+            "hours": st.lists(st.sampled_from(WINDOWS), max_size=2),
+            "time_zone": st.sampled_from(["UTC", "Europe/Paris", "Asia/Kathmandu"]),
+        }
     ),
     max_size=8,
 )
-
-
-@given(
-    ROUTES,
-    st.text("012", max_size=6),
-    st.sampled_from(["ACME", "ACM", "BANK", "3312", ""]),
+MESSAGES = st.builds(
+    Message,
+    st.text("012", max_size=6) | st.text("012", max_size=6).map("+".__add__),
+    st.sampled_from(["ACME", "ACM", "BANK", "3312", "33612345678", "+3361", ""]),
     st.sampled_from(["acme", "zeta"]),
     st.sampled_from(list(MessageClass)),
+    st.sampled_from([0, 8, 245]),
+    st.integers(0, 2 * 366 * 1440).map(lambda minute: NOON + minute * 60.0),
 )
-def test_equals_reading_the_rules_from_top_to_bottom(
-    rows: list[dict[str, list[str]]], number: str, sender: str, esme: str, message_class: MessageClass
+
+
+def build(rows: list[dict[str, list[str]]], networks: dict[str, list[str]]) -> list[Route]:
+    """Routes of such rows, without the networks that are not there."""
+    routes = []
+    for index, row in enumerate(rows):
+        fields = {key: value if isinstance(value, str) else tuple(value) for key, value in row.items()}
+        to = [target for target in fields.pop("to") if not target.isalpha() or target in networks]
+        routes.append(route(f"r{index}", *to, **fields))
+    return routes
+
+
+@given(ROWS, NETWORKS, st.lists(MESSAGES, min_size=1, max_size=5))
+def test_equals_every_rule_tried_and_sorted(
+    rows: list[dict[str, list[str]]], networks: dict[str, list[str]], messages: list[Message]
 ) -> None:
-    """For any routes and any message the table finds what a naive reading of every rule finds."""
-    routes = [route(f"r{i}", *row.pop("to"), **{k: tuple(v) for k, v in row.items()}) for i, row in enumerate(rows)]
-    assert find(Table(routes), number, sender, esme, message_class) == naive(
-        routes, number, sender, esme, message_class
-    )
+    """For any routes, networks and messages the table finds what trying every rule and sorting finds."""
+    routes = build(rows, networks)
+    table = Table(routes, networks)
+    for message in messages:
+        assert tell(table.match(*attrs.astuple(message))) == naive(routes, networks, message)
 
 
-@given(ROUTES, st.text("012", max_size=6), st.sampled_from(["ACME", "BANK"]))
+@given(ROWS, NETWORKS, MESSAGES)
 def test_consider_names_the_winner_first_and_a_reason_for_each_other(
-    rows: list[dict[str, list[str]]], number: str, sender: str
+    rows: list[dict[str, list[str]]], networks: dict[str, list[str]], message: Message
 ) -> None:
-    """`consider` agrees with `find`, and every rule that covers the number and lost says why."""
-    routes = [route(f"r{i}", *row.pop("to"), **{k: tuple(v) for k, v in row.items()}) for i, row in enumerate(rows)]
-    table = Table(routes)
-    considered = table.consider(number, sender, "acme", INFO)
-    winner = find(table, number, sender)
-    assert [one.route.name for one in considered if not one.why_not] == ([winner] if winner else [])
-    assert not winner or considered[0].route.name == winner
-    covering = {(one.name, to) for one in routes for to in one.to if number.startswith(to)}
-    assert {(one.route.name, one.prefix) for one in considered} == covering
+    """`consider` agrees with `match`, and every rule that covers the number and lost says why."""
+    routes = build(rows, networks)
+    table = Table(routes, networks)
+    considered = table.consider(*attrs.astuple(message))
+    winner = tell(table.match(*attrs.astuple(message)))
+    assert [(one.route.name, one.network) for one in considered if not one.why_not] == ([winner] if winner[0] else [])
+    assert not winner[0] or (considered[0].route.name, considered[0].network) == winner
+    number = message.number.removeprefix("+")
+    covering = {
+        (one.name, to if to in networks else prefix, prefix)
+        for one in routes
+        for to in one.to
+        for prefix in networks.get(to, [to])
+        if number.startswith(prefix)
+    }
+    assert {(one.route.name, one.network, one.prefix) for one in considered} == covering
+
+
+@given(ROWS, NETWORKS, MESSAGES)
+def test_of_route_asks_for_nothing_but_the_number(
+    rows: list[dict[str, list[str]]], networks: dict[str, list[str]], message: Message
+) -> None:
+    """A route found by its name leads to the number by its longest prefix, whatever else it asks for."""
+    routes = build(rows, networks)
+    table = Table(routes, networks)
+    assert table.of_route("gone", message.number) is None
+    for one in routes:
+        bare = attrs.evolve(one, sender=(), from_kind=(), esmes=(), classes=(), data_codings=(), hours=())
+        assert tell(table.of_route(one.name, message.number)) == naive([bare], networks, message)
 
 
 class TestPrefixes:
@@ -115,9 +212,9 @@ class TestPrefixes:
 
     def test_match_tells_the_prefix(self) -> None:
         """The prefix that matched is the network a score is kept for."""
-        rule = Table([route("fr", "33", "336")]).match("+33612345678", "", "acme", INFO)
+        rule = match(Table([route("fr", "33", "336")]), "+33612345678")
         assert rule is not None
-        assert (rule.route.name, rule.prefix) == ("fr", "336")
+        assert (rule.route.name, rule.prefix, rule.network) == ("fr", "336", "336")
 
 
 class TestConstraints:
@@ -162,15 +259,138 @@ class TestConstraints:
                 route("otp", "336", classes=(OTP,)),
                 route("vip", "336", esmes=("vip",)),
                 route("bank", "336", sender=("BANK",)),
-                route("fr", "33"),
-                route("all", ""),
+                route("short", "336", from_kind=("short", "numeric")),
+                route("ucs2", "336", data_codings=(8, 24)),
+                route("day", "336", hours=("mon-fri 08:00-12:00",), time_zone="Europe/Paris"),
+                route("fr", "33", sender=("ACME",)),
+                route("class", "33", classes=(INFO,)),
+                route("open", "33", hours=("00:00-24:00",)),
+                route("all", "33"),
+                route("any", ""),
             ]
         )
-        considered = table.consider("33612", "ACME", "acme", INFO)
+        considered = table.consider(*attrs.astuple(Message()))
         assert [(one.route.name, one.why_not) for one in considered] == [
             ("fr", ""),
             ("otp", "class info is not in classes [otp]"),
             ("vip", "ESME 'acme' is not in esmes [vip]"),
             ("bank", "sender 'ACME' is not in from [BANK]"),
-            ("all", "'fr' has the longer prefix, '33' over ''"),
+            ("short", "sender 'ACME' is alphanumeric, not in from_kind [short, numeric]"),
+            ("ucs2", "data_coding 0 is not in data_codings [8, 24]"),
+            ("day", "outside its hours mon-fri 08:00-12:00 Europe/Paris"),
+            ("class", "'fr' says more about the sender"),
+            ("open", "'fr' says more about the sender"),
+            ("all", "'fr' says more about the sender"),
+            ("any", "'fr' has the longer prefix, '33' over ''"),
         ]
+
+    def test_the_reasons_of_those_that_match_and_lose(self) -> None:
+        """Among rules that match, the loser hears what the winner says more about, or that it stands later."""
+        table = Table(
+            [
+                route("first", "33"),
+                route("second", "33"),
+                route("open", "33", hours=("00:00-24:00",)),
+                route("class", "33", classes=(INFO,), hours=("00:00-24:00",)),
+                route("twin", "33", "fr", classes=(INFO,), hours=("00:00-24:00",)),
+            ],
+            {"fr": ["33"]},
+        )
+        assert [(one.route.name, one.why_not) for one in table.consider(*attrs.astuple(Message()))] == [
+            ("class", ""),
+            ("first", "'class' says more about the class"),
+            ("second", "'class' says more about the class"),
+            ("open", "'class' says more about the class"),
+            ("twin", "'class' says as much and stands earlier in the file"),
+            ("twin", "'class' says as much and stands earlier in the file"),
+        ]
+
+
+class TestNetworks:
+    """Prefixes with one name."""
+
+    def test_a_named_network_is_one_network_over_all_its_prefixes(self) -> None:
+        """The label of a match is the network's name where one led there, else the prefix."""
+        table = Table([route("fr", "33", "orange")], {"orange": ["33607", "336"]})
+        assert [tell(match(table, n)) for n in ("33607", "33612", "33112")] == [
+            ("fr", "orange"), ("fr", "orange"), ("fr", "33")
+        ]  # fmt: skip
+
+    def test_longest_prefix_wins_over_a_name(self) -> None:
+        """Bare digits that say more of the number beat a network, and the other way round."""
+        table = Table([route("a", "orange"), route("b", "33607", "33")], {"orange": ["336"]})
+        assert [find(table, n) for n in ("33607", "33612", "33112")] == ["b", "a", "b"]
+
+    def test_a_network_in_several_routes(self) -> None:
+        """Each route that names a network gets its constraints judged there."""
+        table = Table([route("all", "orange"), route("otp", "orange", classes=(OTP,))], {"orange": ["336"]})
+        assert [find(table, message_class=c) for c in (INFO, OTP)] == ["all", "otp"]
+
+
+class TestHours:
+    """Windows of local time."""
+
+    def test_outside_its_hours_a_rule_is_passed_over(self) -> None:
+        """A rule whose window is shut leaves the message to shorter prefixes; its end is not part of a window."""
+        day = route("day", "336", hours=("mon-fri 08:00-20:00",), time_zone="Europe/Paris")
+        table = Table([day, route("rest", "")])
+        at = [datetime.datetime(2026, 12, 25, h, m, s, tzinfo=PARIS) for h, m, s in
+              ((7, 59, 59), (8, 0, 0), (19, 59, 59), (20, 0, 0))]  # fmt: skip
+        assert [find(table, wall=time.timestamp()) for time in at] == ["rest", "day", "day", "rest"]
+        saturday = datetime.datetime(2026, 12, 26, 12, tzinfo=PARIS)
+        assert find(table, wall=saturday.timestamp()) == "rest"
+
+    def test_a_window_over_midnight_belongs_to_the_day_it_starts_on(self) -> None:
+        """`fri 22:00-06:00` is open on Saturday at 5 and not on Friday at 5."""
+        table = Table([route("night", "", hours=("fri 22:00-06:00",))])
+        days = [(25, 5), (25, 21), (25, 22), (26, 5), (26, 6), (26, 23)]  # the 25th is a Friday
+        at = [datetime.datetime(2026, 12, day, hour, 30, tzinfo=datetime.UTC).timestamp() for day, hour in days]
+        assert [find(table, wall=wall) for wall in at] == ["", "", "night", "night", "", ""]
+
+    @pytest.mark.parametrize(
+        ("utc", "open_"),
+        [
+            ((2026, 3, 29, 0, 59), False),  # 01:59 in Paris, a minute before clocks go on
+            ((2026, 3, 29, 1, 0), True),  # 03:00: the hour from 2 never comes
+            ((2026, 10, 25, 0, 30), True),  # 02:30, summer time
+            ((2026, 10, 25, 1, 30), True),  # 02:30 again, winter time
+            ((2026, 10, 25, 2, 30), True),  # 03:30
+            ((2026, 10, 25, 3, 0), False),  # 04:00
+        ],
+    )
+    def test_clocks_that_go_on_and_back(self, utc: tuple[int, ...], open_: bool) -> None:
+        """A window is what the clock on the wall shows: an hour that comes twice is open twice."""
+        table = Table([route("night", "", hours=("02:00-04:00",), time_zone="Europe/Paris")])
+        wall = datetime.datetime(*utc, tzinfo=datetime.UTC).timestamp()
+        assert find(table, wall=wall) == ("night" if open_ else "")
+
+    def test_a_clock_that_steps_back_is_believed(self) -> None:
+        """The note which minute it is does not outlive that minute, whichever way time goes."""
+        table = Table([route("day", "", hours=("08:00-20:00",))])
+        day, night = NOON, NOON + 10 * 3600
+        assert [find(table, wall=wall) for wall in (day, night, day, day + 30, night)] == ["day", "", "day", "day", ""]
+
+
+class TestConstraintsOfContent:
+    """Data coding, and what a sender looks like."""
+
+    @pytest.mark.parametrize(
+        ("sender", "kind"),
+        [
+            ("ACME", "alphanumeric"), ("3612", "short"), ("12345678", "short"), ("123456789", "numeric"),
+            ("+3612", "numeric"), ("36-12", "alphanumeric"), ("+", "alphanumeric"), ("", ""), ("٣٣", "alphanumeric"),
+        ],
+    )  # fmt: skip
+    def test_kinds_of_sender(self, sender: str, kind: str) -> None:
+        """Digits are short or numeric by their number; an empty sender is of no kind."""
+        assert sender_kind(sender, 8) == kind
+
+    def test_how_long_a_short_code_may_be_is_a_knob(self) -> None:
+        """`limits.short_code_digits_max` decides what `from_kind: short` means."""
+        routes = [route("short", "", from_kind=("short",)), route("rest", "")]
+        assert [find(Table(routes, {}, most), sender="36123") for most in (4, 5)] == ["rest", "short"]
+
+    def test_data_coding(self) -> None:
+        """A rule for UCS-2 leaves the rest to others."""
+        table = Table([route("ucs2", "336", data_codings=(8,)), route("rest", "336")])
+        assert [find(table, data_coding=coding) for coding in (0, 8)] == ["rest", "ucs2"]
