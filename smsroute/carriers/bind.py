@@ -84,7 +84,8 @@ class Bind:
         self.since = ports.clock.wall()
         self.reason = "not tried yet"
         self.drained = ""  # why a person took it out: nothing new goes by it, its receipts still come
-        self.retiring = False  # a reload took it out for good
+        self.leaving = ""  # why a reload took it out for good: it takes parts of messages it has begun, no others
+        self.label = name  # for people and metrics: two binds bear one name while one takes over from the other
         self.ended = trio.Event()  # `run` is over
         self.tried = False
         self.reserved = 0

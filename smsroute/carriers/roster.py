@@ -4,7 +4,9 @@ Rules:
 - A carrier whose lines in the config are as before keeps its binds, its score and its queue, whatever else changed.
 - What can change under a session (rate, window, timers, dialect, outcomes) does so at once, and no bind falls.
 - What a session is made of (address, mode, system_id, password, version) makes new binds; the old ones take nothing
-  new, wait for their answers up to `drain_timeout_s`, and unbind. So does every bind of a carrier that left.
+  new but the other parts of messages they have begun (law 8), wait for their answers up to `drain_timeout_s`, and
+  unbind. So does every bind of a carrier that left.
+- A new bind bears the name of the one it takes over from, as the next session of a bind does.
 - Receipts come to the account that submitted. Where no bind of it remains, the old ones stay `leave_receipts_s` longer
   to take them.
 - A carrier that left stays on the roster, drained, until its last bind is gone: whoever answers is still known. Parts
@@ -55,6 +57,7 @@ class Roster:
         self._tasks: trio.Nursery | None = None
         self._binds: dict[str, trio.Nursery] = {}  # of each carrier that runs
         self._leaving: set[str] = set()
+        self._left = 0  # binds that were told to leave, ever
         self._emptied: dict[str, trio.Event] = {}  # set when a carrier that leaves has lost its last bind
         self.stations = {name: make(carrier) for name, carrier in carriers.items()}
 
@@ -88,7 +91,7 @@ class Roster:
                 log.info("carrier.added", carrier=name)
 
     def _change(self, name: str, station: Station, carrier: Carrier, now: float) -> None:
-        if carrier == station.carrier and not any(bind.retiring for bind in station.binds):
+        if carrier == station.carrier and not any(bind.leaving for bind in station.binds):
             return
         fresh, old = station.adopt(carrier, now)
         self._retire(name, old, "the configuration has it otherwise now")
@@ -101,8 +104,9 @@ class Roster:
     def _retire(self, name: str, binds: list[Bind], why: str) -> None:
         nursery = self._binds.get(name)
         for bind in binds:
-            if not bind.retiring:
-                bind.retiring, bind.drained = True, why
+            if not bind.leaving:
+                self._left += 1
+                bind.leaving, bind.label = why, f"{bind.name}.old{self._left}"
                 if nursery is not None:
                     nursery.start_soon(self._see_off, name, bind)
 
@@ -114,7 +118,7 @@ class Roster:
         if name in self._leaving or bind.carrier.system_id != station.carrier.system_id:
             with trio.move_on_after(self._limits.leave_receipts_s):
                 await bind.ended.wait()
-        bind.stop(bind.drained)
+        bind.stop(bind.leaving)
         await bind.ended.wait()
         station.dismiss(bind)
         if name in self._leaving and not station.binds:
@@ -130,7 +134,7 @@ class Roster:
                 self._binds[name] = binds
                 for bind in station.binds:
                     binds.start_soon(bind.run)
-                    if bind.retiring:  # a reload was quicker than the start
+                    if bind.leaving:  # a reload was quicker than the start
                         binds.start_soon(self._see_off, name, bind)
                 await self._emptied[name].wait()
             del self._binds[name], self._emptied[name], self.stations[name]

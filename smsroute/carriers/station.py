@@ -49,19 +49,22 @@ class Station:
         self.dossier.adopt(carrier, now)
         self._bucket.resize(carrier.rate, now)
         self._handful = max(1, int(carrier.rate * BURST_S / 2))
-        stays = [bind for bind in self.binds if not bind.retiring] if _identity(before) == _identity(carrier) else []
-        names = {bind.name for bind in self.binds}
+        stays = [bind for bind in self.binds if not bind.leaving] if _identity(before) == _identity(carrier) else []
         kept: list[Bind] = []
-        fresh: list[Bind] = []
+        missing: list[tuple[str, Place]] = []
         for name, place in places_of(carrier):
             same = next((bind for bind in stays if bind.place == place and bind not in kept), None)
-            if same is not None:
+            if same is None:
+                missing.append((name, place))
+            else:
                 same.adopt(carrier)
                 kept.append(same)
-                continue
-            free = next(one for one in (name, *(f"{name}.{n}" for n in range(2, len(names) + 3))) if one not in names)
-            names.add(free)
-            fresh.append(self._bind(free, place))
+        taken = {bind.name for bind in kept}
+        fresh: list[Bind] = []
+        for name, place in missing:
+            names = (name, *(f"{name}.{n}" for n in range(2, len(taken) + 3)))
+            fresh.append(self._bind(next(one for one in names if one not in taken), place))
+            taken.add(fresh[-1].name)
         old = [bind for bind in self.binds if bind not in kept]
         self.binds.extend(fresh)
         self._senders = [bind for bind in self.binds if bind.sends]
@@ -81,7 +84,7 @@ class Station:
     @property
     def room(self) -> int:
         """Places in the windows of its binds."""
-        return sum(max(0, bind.room) for bind in self._senders)
+        return sum(max(0, bind.room) for bind in self._senders if not bind.leaving)
 
     @property
     def in_flight(self) -> int:
@@ -98,7 +101,7 @@ class Station:
         best, most = None, 0
         for bind in self._senders:
             room = bind.room
-            if room > most:
+            if room > most and not bind.leaving:
                 best, most = bind, room
         return best
 
@@ -107,8 +110,8 @@ class Station:
         return next((bind for bind in self._senders if bind.name == name and bind.room > 0), None)
 
     def sends_by(self, name: str) -> bool:
-        """Whether it has such a bind, up or not, that will be there again."""
-        return any(bind.name == name and not bind.retiring for bind in self._senders)
+        """Whether it has such a bind, up or not."""
+        return any(bind.name == name for bind in self._senders)
 
     def bind_lives(self, name: str) -> bool:
         """Whether this bind is up and will have room again by itself."""

@@ -42,7 +42,7 @@ Document = dict[str, Any]
 class Bind(Protocol):
     """`carriers.bind.Bind`."""
 
-    name: str
+    label: str
     mode: str
     state: str
     since: float
@@ -50,6 +50,7 @@ class Bind(Protocol):
     window: int
     faults: int
     drained: str
+    leaving: str
 
     @property
     def in_flight(self) -> int: ...
@@ -248,12 +249,12 @@ def _since(health: Health) -> float:
 
 def _bind(bind: Bind) -> Document:
     return {
-        "name": bind.name,
+        "name": bind.label,
         "mode": bind.mode,
         "state": bind.state,
         "since": iso(bind.since),
         "reason": bind.reason,
-        "drained": bind.drained or None,
+        "drained": bind.drained or bind.leaving or None,
         "in_flight": bind.in_flight,
         "window": bind.window,
     }

@@ -168,7 +168,7 @@ class Verbs:
         return was, f"{in_flight} parts in flight, {station.queued} queued there" if why else ""
 
     def _bind(self, name: str, why: str) -> tuple[str, str]:
-        binds = {bind.name: bind for one in self._engine.dispatch.stations.values() for bind in one.binds}
+        binds = {bind.label: bind for one in self._engine.dispatch.stations.values() for bind in one.binds}
         bind = binds.get(name)
         if bind is None:
             raise Refusal(_no("bind", name, binds))

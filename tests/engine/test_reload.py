@@ -143,8 +143,8 @@ async def test_back_before_it_was_gone(
         assert it.engine.dispatch.stations["orange"].drained == ""
         await it.settle(esme)
         await trio.sleep(5)
-        assert [bind.name for bind in it.engine.binds] == ["orange-1.2", "blue-1"]
-        assert named(it)["orange-1.2"].state == "bound"
+        assert [bind.name for bind in it.engine.binds] == ["orange-1", "blue-1"]
+        assert named(it)["orange-1"].state == "bound"
         assert it.engine.ledger.counts.delivered == 10
 
 
@@ -179,7 +179,7 @@ async def test_other_credentials_make_other_sessions(
         edit(("system_id: smsroute", "system_id: smsroute, system_type: OTA"))
         assert (await reload(it, tmp_path))["reloaded"]
         await it.settle(esme)
-        assert [(bind.name, bind.state) for bind in it.engine.binds] == [("orange-1.2", "bound")]
+        assert [(bind.name, bind.state) for bind in it.engine.binds] == [("orange-1", "bound")]
         assert it.engine.ledger.counts.doubted == 0
         assert it.carriers["orange"].counts["binds_accepted"] == 2
 

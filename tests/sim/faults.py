@@ -26,6 +26,7 @@ from tests.sim.network import Link
 from tests.sim.options import ENGINE
 
 if TYPE_CHECKING:
+    from smsroute.config import Config
     from smsroute.sim.carrier import SimCarrier
     from tests.sim.world import World
 
@@ -251,6 +252,34 @@ async def clock_step(world: World, rng: random.Random) -> None:
         world.clock.drift(rng.choice((0.0, 1e-3, -1e-3)))
 
 
+async def reload(world: World, rng: random.Random) -> None:
+    """Somebody edits the config: lower limits, other sessions, a carrier gone; and thinks better of it."""
+    while True:
+        bad_s = await _turn(world, rng, "reload", (3, 20), (0.2, 15))
+        changed = _edited(world, rng)
+        if world.engine is not None and world.ready:
+            world.engine.reload(changed)
+        await trio.sleep(bad_s)
+        if world.engine is not None and world.ready:
+            world.engine.reload(world.options.config(world.folder))
+
+
+def _edited(world: World, rng: random.Random) -> Config:
+    config = world.options.config(world.folder)
+    carriers = {}
+    for name, carrier in config.carriers.items():
+        window, rate = rng.randint(1, carrier.window), carrier.rate * rng.uniform(0.3, 1)
+        system_type = rng.choice((carrier.system_type, carrier.system_type, "OTHER"))
+        carriers[name] = attrs.evolve(carrier, window=window, rate=rate, system_type=system_type)
+    gone = rng.choice((*carriers, "", ""))
+    carriers.pop(gone, None)
+    routes = []
+    for route in config.routes:
+        kept = tuple(one for one in (*route.carriers, *route.backup) if one.carrier in carriers)
+        routes.append(attrs.evolve(route, carriers=kept, backup=()))
+    return attrs.evolve(config, carriers=carriers, routes=tuple(routes))
+
+
 FAULTS: dict[str, Fault] = {
     "clog": clog,
     "cut": cut,
@@ -275,6 +304,7 @@ FAULTS: dict[str, Fault] = {
     "disk_slow": disk_slow,
     "disk_full": disk_full,
     "clock_step": clock_step,
+    "reload": reload,
 }
 FOR_GOOD: dict[str, Fault] = {
     f"one_{mode.value}": _one_for_good(mode)

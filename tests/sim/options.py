@@ -49,6 +49,7 @@ FAULTS = (
     "disk_slow",
     "disk_full",
     "clock_step",
+    "reload",
 )
 CLASSES = (MessageClass.OTP, MessageClass.ALERT, MessageClass.INFO, MessageClass.MARKETING)
 ID_RULES: tuple[tuple[IdFormat, IdRule], ...] = (

@@ -125,7 +125,7 @@ class World:
         self.lives = 0
         self.disk_latency_s = options.disk_latency_s
         self.disk_refusal: Callable[[str], None] | None = None
-        self._folder = folder
+        self.folder = folder
         self._store: Any = None
         self._life = trio.CancelScope()
         self._down_s = 0.0
@@ -148,7 +148,7 @@ class World:
             await self._stop_engine()
             virtual_s = trio.current_time()
             nursery.cancel_scope.cancel()
-        stories, counts = self._stories(Path(self._folder) / str(self.lives))
+        stories, counts = self._stories(Path(self.folder) / str(self.lives))
         self.auditor.at_rest(stories, self._handsets(), counts)
         self._check()
         states = Counter(story.state for story in stories.values() if story is not None)
@@ -261,9 +261,9 @@ class World:
     async def _keep_engine(self) -> None:
         while not self._over:
             self.lives += 1
-            folder = self._folder / str(self.lives)
+            folder = self.folder / str(self.lives)
             if self.lives > 1:
-                shutil.copytree(self._folder / str(self.lives - 1), folder)  # as it lies, nothing folded or tidied
+                shutil.copytree(self.folder / str(self.lives - 1), folder)  # as it lies, nothing folded or tidied
                 self._store.close()
                 await trio.sleep(self._down_s)
             await self._one_life(folder)
