@@ -41,6 +41,7 @@ from smsroute.carriers.bind import Bind
 from smsroute.carriers.dispatch import Dispatch
 from smsroute.carriers.keeper import Keeper
 from smsroute.carriers.receipts import Receipts
+from smsroute.carriers.watch import Watch
 from smsroute.config import Config
 from smsroute.esmes.accept import Accept
 from smsroute.esmes.deliver import Deliver
@@ -84,6 +85,7 @@ class Engine:
         )
         self.doors = Doors(config, self.accept, self.deliver, ports)
         self.dispatch.connect(self.receipts)
+        self.watch = Watch(self.dispatch.stations, ports, config.limits)
         self.keeper = Keeper(self.dispatch.stations, store, ports, config.limits)
         self.listeners: list[Listener] = []
         self.draining = False
@@ -121,6 +123,7 @@ class Engine:
                 async with trio.open_nursery() as tasks:
                     tasks.start_soon(self.journal.run_checkpoints)
                     tasks.start_soon(self.journal.run_pruning)
+                    tasks.start_soon(self.watch.run)
                     tasks.start_soon(self.keeper.run)
                     tasks.start_soon(self.deliver.run)
                     tasks.start_soon(self.dispatch.run)

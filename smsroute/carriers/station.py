@@ -87,6 +87,11 @@ class Station:
         return sum(max(0, bind.room) for bind in self._senders if not bind.leaving)
 
     @property
+    def window(self) -> int:
+        """Places on all its bound binds, taken or not."""
+        return sum(min(bind.window, self.carrier.window) for bind in self._senders if bind.state == "bound")
+
+    @property
     def in_flight(self) -> int:
         """Parts written or about to be, and unanswered."""
         return sum(bind.in_flight + bind.reserved for bind in self._senders)
@@ -176,12 +181,11 @@ class Station:
 
     def view(self, network: str, now: float) -> CarrierView:
         """The carrier as it stands for a network."""
-        windows = sum(min(bind.window, self.carrier.window) for bind in self._senders if bind.state == "bound")
         return self.dossier.view(
             network,
             now,
             in_flight=self.in_flight,
-            window=windows,
+            window=self.window,
             headroom=self.headroom(now),
             queued=self.queued,
             oldest_unanswered_age_s=self.oldest_age_s(now),

@@ -36,6 +36,7 @@ def _families(document: Document) -> Iterator[Family]:
     yield from _engine(document)
     yield from _messages(document)
     yield from _carriers(document["carriers"])
+    yield "alarm", "gauge", "1 for each alarm that rings.", _alarms(document["alarms"])
     yield from _binds(document["carriers"])
     yield from _esmes(document["esmes"])
 
@@ -104,6 +105,11 @@ def _carriers(carriers: list[Document]) -> Iterator[Family]:
     yield "carrier_orphans", "gauge", "Its receipts that match nothing yet.", each("receipts", "orphans")
     yield "carrier_ejections_total", "counter", "Times it was found dead.", each("ejections", "detected")
     yield "carrier_ejections_enforced_total", "counter", "And left out for it.", each("ejections", "enforced")
+
+
+def _alarms(alarms: list[Document]) -> Iterator[Sample]:
+    for one in alarms:
+        yield {"kind": one["kind"], "carrier": one["carrier"], "network": one["network"] or ""}, 1
 
 
 def _binds(carriers: list[Document]) -> Iterator[Family]:

@@ -47,6 +47,7 @@ def page(document: Document) -> str:
         (
             _head(document),
             _reasons(document, now),
+            _alarms(document["alarms"], now),
             _carriers(document["carriers"], now),
             _binds(document["carriers"], now),
             _esmes(document["esmes"]),
@@ -84,6 +85,23 @@ def _reasons(document: Document, now: float) -> str:
     if not rows:
         return "<p>Nothing is wrong.</p>"
     return _table("What is wrong", ("", "what", "name", "since", "why"), rows)
+
+
+def _alarms(alarms: Sequence[Document], now: float) -> str:
+    if not alarms:
+        return ""
+    rows = [
+        (
+            _text(one["kind"]),
+            _text(one["carrier"]),
+            _text(one["network"] or "all"),
+            _since(one["since"], now),
+            f"{one['figure']:.4g} / {one['limit']:.4g}",
+            _text(one["words"]),
+        )
+        for one in alarms
+    ]
+    return _table("Alarms", ("alarm", "carrier", "network", "since", "figure / mark", "why"), rows)
 
 
 def _carriers(carriers: Sequence[Document], now: float) -> str:

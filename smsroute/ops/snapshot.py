@@ -24,6 +24,7 @@ from smsroute.ops.reload import Revision
 from smsroute.ops.verdict import judge
 from smsroute.ops.words import iso
 from smsroute.ports import Ports
+from smsroute.routing.alarms import Alarm
 from smsroute.routing.dossier import Dossier
 from smsroute.routing.health import Health, HealthState
 from smsroute.routing.views import CarrierView
@@ -84,6 +85,12 @@ class Books(Protocol):
     refused: Counter[int]
 
 
+class Watch(Protocol):
+    """`carriers.watch.Watch`."""
+
+    def alarms(self) -> Sequence[Alarm]: ...
+
+
 class Accept(Protocol):
     """`esmes.accept.Accept`."""
 
@@ -122,6 +129,8 @@ class Engine(Protocol):
     @property
     def dispatch(self) -> Dispatch: ...
     @property
+    def watch(self) -> Watch: ...
+    @property
     def accept(self) -> Accept: ...
     @property
     def doors(self) -> Doors: ...
@@ -154,6 +163,7 @@ def snapshot(engine: Engine, look_faults: int = 0, drained_at: Mapping[str, floa
             "reload_refused_at": iso(engine.revision.refused_at) if engine.revision.refused else None,
         },
         "carriers": carriers(engine, drained_at),
+        "alarms": alarms(engine, wall),
         "routes": [],
         "esmes": esmes(engine, wall),
         "messages": messages(engine.ledger),
@@ -240,6 +250,23 @@ def _carrier(station: Station, orphans: int, now: float, wall: float, watched_s:
             if record.health.state is not HealthState.ALIVE
         ],
     }
+
+
+def alarms(engine: Engine, wall: float) -> list[Document]:
+    """Every alarm that stands, in the order of the config."""
+    now = engine.ports.clock.monotonic()
+    return [
+        {
+            "kind": alarm.kind,
+            "carrier": alarm.carrier,
+            "network": alarm.network or None,
+            "since": iso(wall - now + alarm.since),
+            "figure": round(alarm.figure, 4),
+            "limit": round(alarm.limit, 4),
+            "words": alarm.words,
+        }
+        for alarm in engine.watch.alarms()
+    ]
 
 
 def _since(health: Health) -> float:

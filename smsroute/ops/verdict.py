@@ -4,7 +4,7 @@ Rules:
 - critical: messages cannot come in or cannot go out. The store takes nothing, memory is full, or every carrier of a
   route is out.
 - warning: something is sick and the rest carries it. A carrier, network or bind is out or does badly, receipts match
-  nothing or wait long for an ESME, checkpoints stand still, memory fills.
+  nothing or wait long for an ESME, an alarm rings (`routing.alarms`), checkpoints stand still, memory fills.
 - What a person drained is no fault; it counts when nothing is left beside it.
 - Pure: a document and the config give the verdict.
 
@@ -69,6 +69,8 @@ def _traffic(document: Document, config: Config, say: Any) -> None:
             say("critical", "route", route["name"], f"no carrier of it can be used: {route['why']}")
     for carrier in document["carriers"]:
         _carrier(carrier, config, say)
+    for alarm in document["alarms"]:
+        say("warning", alarm["kind"], alarm["carrier"], alarm["words"], alarm["since"])
     for esme in document["esmes"]:
         oldest_s = esme["oldest_outbox_s"]
         if oldest_s is not None and oldest_s > config.limits.outbox_warning_s:

@@ -65,6 +65,7 @@ class Receipts:
         "_usual_delay_s",
         "_usual_share",
         "asked_at",
+        "count",
         "heard",
         "waiting",
         "waiting_since",
@@ -80,6 +81,7 @@ class Receipts:
         self._middle_s = 0.0  # about the median delay
         self._asked = 0.0  # parts taken with a receipt asked, halved now and then
         self.heard = 0.0  # receipts of any word, halved with it
+        self.count = 0  # receipts of any kind since the start
         self.waiting = 0  # parts that asked since the last receipt
         self.waiting_since = now
         self.asked_at = now
@@ -98,6 +100,7 @@ class Receipts:
     def spoke(self) -> None:
         """A receipt came that ends no part: early, doubled or nobody's. Its receiver lives."""
         self.waiting = 0
+        self.count += 1
 
     def came(self, word: Word, delays_s: Sequence[float], now: float) -> None:
         """Final receipts of one word. `delays_s`: since the carrier's response, each, in ascending order."""
@@ -109,6 +112,7 @@ class Receipts:
             self.week = Week(self._limits, now)
         self.week.add(n if word is Word.DELIVERED else 0, n, now)
         self.waiting = 0
+        self.count += n
         self.heard += n
         if self._asked > COUNTED_MAX:
             self._asked, self.heard = self._asked / 2, self.heard / 2

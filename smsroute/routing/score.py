@@ -136,6 +136,14 @@ class Score:
             answers=int(answers),
         )
 
+    def rate_s(self, now: float) -> float:
+        """Parts answered per second, whatever the answer, over the success window."""
+        if now >= self._row_ends:
+            self._rotate(now)
+        limits = self._limits
+        window_s = limits.success_buckets * limits.success_bucket_s - max(0.0, self._row_ends - now)
+        return sum(self._totals) / window_s
+
     def latency_now_s(self, now: float) -> float:
         """The peak-EWMA; without a sample it fades to the baseline, as nothing proves the old peak any more."""
         idle_s = now - self.latency_at

@@ -1,0 +1,63 @@
+"""The watch: looks at every carrier once a second, and says once when an alarm begins to ring and once when it ends.
+
+Rules:
+- Looks, and moves nothing: traffic follows terms and health.
+- One log line a change, never one a look.
+
+Walk: one task of `engine`; `routing.alarms` judges; `ops/snapshot` shows what stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+
+from smsroute.carriers.station import Station
+from smsroute.config import Limits
+from smsroute.ports import Ports
+from smsroute.routing.alarms import Alarm, Alarms, Load
+
+log: Final = structlog.get_logger("smsroute.watch")
+
+
+class Watch:
+    """See the module."""
+
+    def __init__(self, stations: Mapping[str, Station], ports: Ports, limits: Limits) -> None:
+        self._stations = stations
+        self._ports = ports
+        self._limits = limits
+        self._alarms = {name: Alarms(limits) for name in stations}
+
+    async def run(self) -> None:
+        """Look every `alarm_interval`, until cancelled."""
+        clock = self._ports.clock
+        while True:
+            await clock.sleep_until(clock.monotonic() + self._limits.alarm_interval_s)
+            self.look(clock.monotonic())
+
+    def look(self, now: float) -> None:
+        """At every carrier, at monotonic `now`."""
+        for name, station in self._stations.items():
+            load = Load(station.in_flight, station.window, station.queued, bool(station.drained))
+            changes = self._alarms[name].look(station.dossier, load, now)
+            for alarm in changes.raised:
+                log.warning("alarm.raised", **_facts(alarm), reason=alarm.words)
+            for alarm in changes.cleared:
+                log.info("alarm.cleared", **_facts(alarm), rang_s=round(now - alarm.since, 1))
+
+    def alarms(self) -> list[Alarm]:
+        """Those that stand, carrier by carrier."""
+        return [alarm for one in self._alarms.values() for alarm in one.standing.values()]
+
+
+def _facts(alarm: Alarm) -> dict[str, str | float]:
+    return {
+        "kind": alarm.kind,
+        "carrier": alarm.carrier,
+        "network": alarm.network,
+        "figure": round(alarm.figure, 4),
+        "limit": round(alarm.limit, 4),
+    }
