@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from smsroute.carriers.station import Station
+from smsroute.config import Dialect
 from smsroute.message import Part
 from smsroute.ports import Ports
 from smsroute.routing.outcome import ReceiptErrors, Word, receipt_word
@@ -35,11 +36,14 @@ class Hearing:
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self._errors = {name: ReceiptErrors(station.carrier.dialect.errors) for name, station in board.stations.items()}
+        self._errors: dict[str, tuple[Dialect, ReceiptErrors]] = {}  # by carrier, of its dialect just now
 
     def heard(self, carrier: str, parts: Iterable[Part], at: float) -> None:
         """Receipts of `carrier` have just ended these parts; none, when they said nothing new. `at`: Unix seconds."""
-        errors = self._errors[carrier]
+        station = self._board.stations.get(carrier)
+        if station is None:
+            return  # it left the config while its last receipts were written down
+        errors = self._errors_of(station)
         heard: dict[tuple[str, Word], list[float]] = {}
         for part in parts:
             taken = [one.responded_at for one in part.attempts if one.carrier == carrier and one.responded_at]
@@ -48,9 +52,17 @@ class Hearing:
                 word = receipt_word(part.state, part.err, errors)
                 heard.setdefault((rule.network, word), []).append(max(0.0, at - taken[-1]))
         now = self._board.ports.clock.monotonic()
-        dossier = self._board.stations[carrier].dossier
+        dossier = station.dossier
         for (network, word), delays_s in heard.items():
             delays_s.sort()
             dossier.receipts(network, word, delays_s, now)
         if not heard:
             dossier.spoke()
+
+    def _errors_of(self, station: Station) -> ReceiptErrors:
+        """The carrier's own err codes; a reload may change them."""
+        dialect = station.carrier.dialect
+        known = self._errors.get(station.carrier.name)
+        if known is None or known[0] is not dialect:
+            known = self._errors[station.carrier.name] = (dialect, ReceiptErrors(dialect.errors))
+        return known[1]

@@ -75,7 +75,7 @@ class Keeper:
     async def keep(self) -> None:
         """Write them down, of every carrier. A disk that fails is told and asked again next time."""
         clock = self._ports.clock
-        for name, station in self._stations.items():
+        for name, station in list(self._stations.items()):  # a reload may change them meanwhile
             known = self._noted.get(name) or station.dossier.keep(clock.monotonic(), clock.wall())
             try:
                 await self._ports.blocking.run(self._store.keep, f"scores/{name}", kept.pack(known))

@@ -29,7 +29,7 @@ class Watch:
         self._stations = stations
         self._ports = ports
         self._limits = limits
-        self._alarms = {name: Alarms(limits) for name in stations}
+        self._alarms: dict[str, Alarms] = {}
 
     async def run(self) -> None:
         """Look every `alarm_interval`, until cancelled."""
@@ -40,6 +40,7 @@ class Watch:
 
     def look(self, now: float) -> None:
         """At every carrier, at monotonic `now`."""
+        self._alarms = {name: self._alarms.get(name) or Alarms(self._limits) for name in self._stations}
         for name, station in self._stations.items():
             load = Load(station.in_flight, station.window, station.queued, bool(station.drained))
             changes = self._alarms[name].look(station.dossier, load, now)

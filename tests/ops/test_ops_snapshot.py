@@ -73,7 +73,8 @@ async def test_an_engine_at_work_is_ok(tmp_path: Path, autojump_clock: trio.test
         one = carrier(document)
         assert (one["state"], one["reason"], one["quality"]) == ("alive", "well", 1.0)
         assert (one["success"], one["throttled"], one["queued"]) == (1.0, 0.0, 0)
-        assert one["latency_ms"]["p50"] == pytest.approx(24, rel=0.3)  # 20 ms, and a network of 1 to 5 ms
+        # 20 ms, a network of 1 to 5 ms each way, and the simulated carrier's wheel, which turns every 10 ms.
+        assert 20 <= one["latency_ms"]["p50"] <= 40
         assert one["rate_s"] == pytest.approx(20, rel=0.3)
         assert [(bind["name"], bind["state"]) for bind in one["binds"]] == [("orange-1", "bound")]
         assert (document["esmes"][0]["sessions"], document["esmes"][0]["accepted"]) == (1, 100)
