@@ -117,6 +117,14 @@ class Limits:
     prune_interval_s:           float = seconds(300, 1, DAY, "between looks for old history")
     prune_rows_max:             int   = count(5000, 1, 1_000_000, "one statement, as above")
 
+    # -- decisions, kept to explain (routing/record) -------------------------------------------------------------------
+    decision_interval_s:        float = seconds(1, 0.001, 3600, "a route, network and class keeps one this often")
+    decision_share:             float = decimal(0.05, 0.001, 1, "a share that moved by so much is another decision")
+    decision_refresh_s:         float = seconds(3600, 1, 30 * DAY, "one that stands so long is kept anew")
+    decisions_waiting_max:      int   = count(5000, 1, 1_000_000, "not on disk yet; beyond, new ones are dropped")
+    decisions_retention_s:      float = seconds(30 * DAY, 60, 3650 * DAY, "as long as the messages they explain")
+    decisions_rows_max:         int   = count(50_000, 100, 10_000_000, "some 2 KB each; beyond, the oldest go")
+
     # -- a carrier's score (design section 6) --------------------------------------------------------------------------
     latency_tau_s:              float = seconds(10, 0.1, 600, "peak-EWMA decay; Finagle: 10 s")
     latency_baseline_tau_s:     float = seconds(600, 1, DAY, "what its usual latency means")

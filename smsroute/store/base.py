@@ -71,6 +71,25 @@ class Checkpoint:
 
 
 @attrs.frozen
+class DecisionRow:
+    """A decision as the store keeps it: what it is found by, and a blob that `routing.record` can read."""
+
+    at: float  # Unix seconds
+    route: str
+    network: str
+    message_class: int
+    packed: bytes
+
+
+@attrs.frozen
+class Sample:
+    """Some of the parts accepted in a span of time, evenly chosen, and of how many."""
+
+    parts: Sequence[Part]
+    of: int
+
+
+@attrs.frozen
 class Recovered:
     """The last checkpoint, if any, and the journal's rows behind it, in order, without a gap.
 
@@ -133,6 +152,16 @@ class Reader(Protocol):
         A part shows up with the checkpoint after its end: stop a few checkpoint intervals before now.
         """
 
+    def sample(self, since: float, until: float, limit: int) -> Sample:
+        """About `limit` of the parts accepted in [since, until) (Unix seconds), open and finished, each n-th of them."""
+
+    def decisions(self, since: float, until: float, limit: int) -> list[DecisionRow]:
+        """The decisions that stood at any time in [since, until] (Unix seconds), the oldest first: those made in it, and
+        of each route, network and class the last one before it. Of more than `limit`, the newest."""
+
+    def decisions_at(self, route: str, message_class: int, at: float) -> list[DecisionRow]:
+        """The decision that stood at `at` (Unix seconds) for each network of a route."""
+
     def counts(self, ended_since: float = 0.0) -> Counts:
         """How many are open, and how many ended since (Unix seconds), by state."""
 
@@ -164,6 +193,13 @@ class Store(Reader, Protocol):
 
     def kept(self, name: str) -> bytes | None:
         """What was last kept under `name`, None when nothing ever was. Raises StoreError."""
+
+    def keep_decisions(self, rows: Sequence[DecisionRow]) -> None:
+        """Remember these, all or none, durable on return. Raises StoreError; they explain, so they may be dropped."""
+
+    def prune_decisions(self, before: float, rows_max: int, limit: int) -> int:
+        """Forget up to `limit` decisions made before (Unix seconds), or that are more than `rows_max`, the oldest
+        first. Returns how many."""
 
     def fence(self) -> None:
         """From now on every write raises "fenced". Never blocks."""

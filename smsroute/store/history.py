@@ -23,7 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from smsroute.message import Attempt, Part, unpack_part
-from smsroute.store.base import FACTS_MAX, Checkpoint
+from smsroute.store.base import FACTS_MAX, Checkpoint, Sample
 
 FEW: Final = 64
 """Rows of a statement's small form. Each is compiled once, for a fixed number of rows; spare ones are NULL."""
@@ -163,6 +163,32 @@ def parts(db: sqlite3.Connection, where: str, values: Sequence[object]) -> list[
             fields[name] = bool(fields[name])
         found[part_id].attempts.append(Attempt(**fields, key=key or ""))
     return list(found.values())
+
+
+_SAMPLED: Final = """
+    WHERE part_id IN (
+        SELECT part_id FROM (
+            SELECT part_id, row_number() OVER (ORDER BY part_id) AS n FROM message
+            WHERE ended_at >= ?1 AND accepted_at >= ?1 AND accepted_at < ?2)
+        WHERE n % ?3 = 0)
+"""
+_SAMPLED_OPEN: Final = """
+    SELECT packed FROM (SELECT packed, row_number() OVER (ORDER BY part_id) AS n FROM open) WHERE n % ? = 0
+"""
+
+
+def sample(db: sqlite3.Connection, since: float, until: float, limit: int) -> Sample:
+    """Every n-th part accepted in [since, until), n so that about `limit` come; ids are in the order of time."""
+    (ended,) = db.execute(
+        "SELECT count(*) FROM message WHERE ended_at >= ?1 AND accepted_at >= ?1 AND accepted_at < ?2", (since, until)
+    ).fetchone()
+    (still_open,) = db.execute("SELECT count(*) FROM open").fetchone()
+    step = max(1, -(-(ended + still_open) // max(1, limit)))
+    found = parts(db, _SAMPLED, (since, until, step))
+    opened = [unpack_part(row[0]) for row in db.execute(_SAMPLED_OPEN, (step,)).fetchall()]
+    recent = [part for part in opened if since <= part.accepted_at < until]
+    share = len(recent) / len(opened) if opened else 0.0
+    return Sample([*found, *recent], ended + round(share * still_open))
 
 
 _FIND: Final = """

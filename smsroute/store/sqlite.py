@@ -7,7 +7,8 @@ Rules:
   opened anew to look, and whatever is appended next under this number replaces it.
 
 Walk: `open_store` from `cli/serve` and the tests' worlds; `open_reader` from `cli/trace` and the export. Files and
-their failures: `store/sqlite_file`. The SQL of messages: `store/history`.
+their failures: `store/sqlite_file`. The SQL of messages:
+`store/history`; of decisions: `store/decisions`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from typing import Final
 from zlib import crc32
 
 from smsroute.message import Part
-from smsroute.store import history
-from smsroute.store.base import Checkpoint, Counts, Recovered, StoreError, StoreLimits
+from smsroute.store import decisions, history
+from smsroute.store.base import Checkpoint, Counts, DecisionRow, Recovered, Sample, StoreError, StoreLimits
 from smsroute.store.sqlite_file import (
     HISTORY,
     JOURNAL,
@@ -113,6 +114,19 @@ class SqliteReader:
         where = "WHERE (ended_at, part_id) > (?, ?) AND ended_at > 0 ORDER BY ended_at, part_id LIMIT ?"
         with self._shelf.use("read what ended") as db:
             return history.parts(db, where, (ended_at, part_id, limit))
+
+    def sample(self, since: float, until: float, limit: int) -> Sample:
+        with self._shelf.use("read a sample of the messages") as db:
+            db.execute("BEGIN")
+            return history.sample(db, since, until, limit)
+
+    def decisions(self, since: float, until: float, limit: int) -> list[DecisionRow]:
+        with self._shelf.use("read the decisions") as db:
+            return decisions.between(db, since, until, limit)
+
+    def decisions_at(self, route: str, message_class: int, at: float) -> list[DecisionRow]:
+        with self._shelf.use(f"read the decisions of route {route}") as db:
+            return decisions.standing(db, route, message_class, at)
 
     def counts(self, ended_since: float = 0.0) -> Counts:
         with self._shelf.use("count") as db:
@@ -245,6 +259,22 @@ class SqliteStore(SqliteReader):
         with self._history.use(f"read what was kept as {name}") as db:
             row = db.execute("SELECT CAST(blob AS BLOB) FROM kept WHERE name = ?", (name,)).fetchone()
         return None if row is None else bytes(row[0])
+
+    def keep_decisions(self, rows: Sequence[DecisionRow]) -> None:
+        with self._history.use(f"keep {len(rows)} decisions") as db:
+            self._refuse_if_fenced()
+            db.execute("BEGIN IMMEDIATE")
+            decisions.write(db, rows, self._limits.rows_per_statement)
+            self._refuse_if_fenced()
+            db.execute("COMMIT")
+
+    def prune_decisions(self, before: float, rows_max: int, limit: int) -> int:
+        with self._history.use("forget old decisions") as db:
+            self._refuse_if_fenced()
+            db.execute("BEGIN IMMEDIATE")
+            gone = decisions.prune(db, before, rows_max, limit)
+            db.execute("COMMIT")
+            return gone
 
     def fence(self) -> None:
         self._fenced = True

@@ -18,7 +18,7 @@ import trio
 
 T = TypeVar("T")
 
-WRITES = frozenset({"append", "checkpoint", "trim", "prune", "keep"})
+WRITES = frozenset({"append", "checkpoint", "trim", "prune", "keep", "keep_decisions"})
 """Names of the store's methods that a full disk refuses."""
 READS = frozenset({"find", "story", "kept"})
 """And those that a sick one refuses besides. (Not `recover`: an engine that cannot read does not boot.)"""

@@ -12,7 +12,7 @@ from zlib import crc32
 import attrs
 
 from smsroute.message import Part, pack_part, unpack_part
-from smsroute.store.base import FACTS_MAX, Checkpoint, Counts, Recovered, StoreError
+from smsroute.store.base import FACTS_MAX, Checkpoint, Counts, DecisionRow, Recovered, Sample, StoreError
 from tests.store.parts import as_row
 
 
@@ -26,6 +26,7 @@ class Disk:
     open: dict[str, bytes] = attrs.field(factory=dict)
     ended: dict[str, bytes] = attrs.field(factory=dict)
     kept: dict[str, bytes] = attrs.field(factory=dict)
+    decisions: list[DecisionRow] = attrs.field(factory=list)
     taken: bool = False
 
 
@@ -78,6 +79,34 @@ class MemoryStore:
 
     def kept(self, name: str) -> bytes | None:
         return self._disk.kept.get(name)
+
+    def keep_decisions(self, rows: Sequence[DecisionRow]) -> None:
+        self._check()
+        self._disk.decisions = sorted([*self._disk.decisions, *rows], key=lambda row: row.at)
+
+    def prune_decisions(self, before: float, rows_max: int, limit: int) -> int:
+        self._check()
+        rows = self._disk.decisions
+        old = max(sum(row.at < before for row in rows), len(rows) - rows_max)
+        gone = min(max(0, old), limit)
+        self._disk.decisions = rows[gone:]
+        return gone
+
+    def decisions(self, since: float, until: float, limit: int) -> list[DecisionRow]:
+        first = {(row.route, row.network, row.message_class): row for row in self._disk.decisions if row.at < since}
+        inside = [row for row in self._disk.decisions if since <= row.at <= until]
+        return sorted([*first.values(), *inside], key=lambda row: row.at)[-limit:]
+
+    def decisions_at(self, route: str, message_class: int, at: float) -> list[DecisionRow]:
+        ours = [row for row in self._disk.decisions if (row.route, row.message_class) == (route, message_class)]
+        last = {row.network: row for row in ours if row.at <= at}
+        return [last[network] for network in sorted(last)]
+
+    def sample(self, since: float, until: float, limit: int) -> Sample:
+        every = [*self._by_end(), *map(unpack_part, self._disk.open.values())]
+        found = sorted((p for p in every if since <= p.accepted_at < until), key=lambda part: part.part_id)
+        step = max(1, -(-len(found) // max(1, limit)))
+        return Sample(found[step - 1 :: step], len(found))
 
     def fence(self) -> None:
         self._fenced = True
