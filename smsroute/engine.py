@@ -50,6 +50,7 @@ from smsroute.ids import MessageIds
 from smsroute.ledger import Ledger
 from smsroute.message import AnyEvent, Doubted, Started, State
 from smsroute.ops.reload import Revision
+from smsroute.ops.decisions import Decisions
 from smsroute.ports import Listener, Ports
 from smsroute.store.base import Store
 from smsroute.store.journal import Journal
@@ -87,6 +88,8 @@ class Engine:
         self.dispatch.connect(self.receipts)
         self.watch = Watch(self.dispatch.stations, ports, config.limits)
         self.keeper = Keeper(self.dispatch.stations, store, ports, config.limits)
+        self.decisions = Decisions(store, ports, config.limits, lambda: self.config.digest)
+        self.dispatch.decided = self.decisions.decided
         self.listeners: list[Listener] = []
         self.draining = False
         self._stop = trio.Event()
@@ -125,6 +128,7 @@ class Engine:
                     tasks.start_soon(self.journal.run_pruning)
                     tasks.start_soon(self.watch.run)
                     tasks.start_soon(self.keeper.run)
+                    tasks.start_soon(self.decisions.run)
                     tasks.start_soon(self.deliver.run)
                     tasks.start_soon(self.dispatch.run)
                     for listener in self.listeners:
@@ -139,6 +143,7 @@ class Engine:
                 self.journal.close()
             await self.journal.checkpoint()
             await self.keeper.keep()
+            await self.decisions.flush()
         finally:
             for listener in self.listeners:
                 with trio.CancelScope(shield=True):

@@ -51,10 +51,14 @@ from smsroute.ports import Ports
 from smsroute.routing import decide
 from smsroute.routing.decide import Plan
 from smsroute.routing.table import Rule, Table
+from smsroute.routing.views import CarrierView
 from smsroute.smpp.codec import Pdu, parse_sm
 from smsroute.smpp.session import Response
 from smsroute.store.base import StoreError
 from smsroute.store.journal import Journal
+
+Decided = Callable[[tuple[str, str, int], Mapping[str, CarrierView], Plan, Plan | None], None]
+"""Told of each plan: its key, what it was made of, the plan, and the one before (`ops/decisions`)."""
 
 Pin = tuple[str, str]
 """The carrier and bind that a multipart message took."""
@@ -142,6 +146,7 @@ class Dispatch:
         self.ports = ports
         self.limits = config.limits
         self.draining = False
+        self.decided: Decided = lambda key, views, plan, previous: None
         self.table = Table.of(config)
         self.pins: dict[str, Pin] = {}
         self.tried = trio.Event()
@@ -214,7 +219,9 @@ class Dispatch:
             entry.carrier: self.stations[entry.carrier].view(rule.network, now)
             for entry in (*route.carriers, *route.backup)
         }
-        plan = decide.plan(route, message_class, views, self.limits, now, cached[1] if cached is not None else None)
+        previous = cached[1] if cached is not None else None
+        plan = decide.plan(route, message_class, views, self.limits, now, previous)
+        self.decided(key, views, plan, previous)
         if cached is None and len(self._plans) >= self.limits.networks_max:
             self._plans.clear()
         self._plans[key] = (now + self.limits.plan_ttl_s, plan)

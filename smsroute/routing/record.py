@@ -30,7 +30,7 @@ Walk: `ops/decisions` keeps records, the store their blobs; `ops/story`, `ops/ex
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import msgspec
@@ -111,7 +111,7 @@ class Stood:
 
 def stood(plan: Plan, views: Mapping[str, CarrierView]) -> Stood:
     """What to compare the decisions after `plan` with."""
-    shares = {(one.carrier, one.tier): one.weight for one in plan.choices}
+    shares: dict[tuple[str, str], float] = {(one.carrier, one.tier): one.weight for one in plan.choices}
     return Stood(shares, _refusals(plan, views), plan.panic)
 
 
@@ -163,7 +163,8 @@ def replay(record: Record) -> Plan:
     """The plan, made again from what the record holds."""
     route = route_of(record)
     known = {field.name for field in attrs.fields(Limits)}
-    limits = attrs.evolve(Limits(), **{name: value for name, value in record.limits.items() if name in known})
+    given: dict[str, Any] = {name: value for name, value in record.limits.items() if name in known}
+    limits = attrs.evolve(Limits(), **given)
     before = Plan(
         route=route,
         message_class=record.message_class,

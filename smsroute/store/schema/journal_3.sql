@@ -1,0 +1,1 @@
+-- journal.db, version 3: as version 2. The two files of a store are always of one version.
