@@ -49,8 +49,8 @@ from smsroute.esmes.listener import Doors, server_tls
 from smsroute.ids import MessageIds
 from smsroute.ledger import Ledger
 from smsroute.message import AnyEvent, Doubted, Started, State
-from smsroute.ops.reload import Revision
 from smsroute.ops.decisions import Decisions
+from smsroute.ops.reload import Revision
 from smsroute.ports import Listener, Ports
 from smsroute.store.base import Store
 from smsroute.store.journal import Journal

@@ -64,7 +64,7 @@ class Unreadable(Exception):
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One decision. `now`, and the times in `views` and `standing`, are monotonic seconds of the engine that made it."""
+    """One decision. `now`, and the times in `views` and `stood`, are monotonic seconds of the engine that made it."""
 
     at: float  # Unix seconds
     now: float

@@ -153,11 +153,11 @@ class Reader(Protocol):
         """
 
     def sample(self, since: float, until: float, limit: int) -> Sample:
-        """About `limit` of the parts accepted in [since, until) (Unix seconds), open and finished, each n-th of them."""
+        """About `limit` of the parts accepted in [since, until) (Unix seconds), open and finished: each n-th."""
 
     def decisions(self, since: float, until: float, limit: int) -> list[DecisionRow]:
-        """The decisions that stood at any time in [since, until] (Unix seconds), the oldest first: those made in it, and
-        of each route, network and class the last one before it. Of more than `limit`, the newest."""
+        """The decisions that stood at any time in [since, until] (Unix seconds), the oldest first: those made in it,
+        and of each route, network and class the last one before it. Of more than `limit`, the newest."""
 
     def decisions_at(self, route: str, message_class: int, at: float) -> list[DecisionRow]:
         """The decision that stood at `at` (Unix seconds) for each network of a route."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from smsroute.message import Attempt, Started, State
-from smsroute.store.base import FACTS_MAX, Checkpoint, StoreError
+from smsroute.store.base import FACTS_MAX, Checkpoint, DecisionRow, StoreError
 from tests.store.conftest import Home
 from tests.store.parts import T0, as_row, checkpoint, opened, part, record
 
@@ -274,6 +274,67 @@ class TestKept:
         assert store.kept("scores/orange") == b"mine"
 
 
+def decided(at: float, network: str = "336", route: str = "fr", message_class: int = 2) -> DecisionRow:
+    return DecisionRow(T0 + at, route, network, message_class, f"{route} {network} {at}".encode())
+
+
+class TestDecisions:
+    def test_a_span_has_what_was_made_in_it_and_what_stood_at_its_start(self, home: Home) -> None:
+        """Of each key the last one before, and all inside with both ends, the oldest first, after a kill too."""
+        store = home.open()
+        rows = [decided(1), decided(2), decided(3, "337"), decided(4, message_class=0), decided(10.1), decided(20)]
+        store.keep_decisions(rows[:4])
+        store.keep_decisions(rows[4:])
+        home.kill()
+        store = home.open()
+        for reader in (store, home.reader()):
+            assert reader.decisions(T0 + 5, T0 + 20, 10) == rows[1:]
+            assert reader.decisions(T0 + 10.1, T0 + 19, 10) == rows[1:5]
+            assert reader.decisions(T0 + 5, T0 + 20, 2) == rows[4:]
+            assert reader.decisions(T0 + 30, T0 + 30, 10) == [rows[2], rows[3], rows[5]]
+            assert reader.decisions(T0 - 1, T0, 10) == []
+
+    def test_which_one_stood_at_a_moment(self, home: Home) -> None:
+        """For a route and class, of each network the last one made by then, the very moment included."""
+        store = home.open()
+        rows = [decided(1), decided(2), decided(1.5, "337"), decided(1, route="uk"), decided(1, message_class=0)]
+        store.keep_decisions(rows)
+        assert store.decisions_at("fr", 2, T0 + 1.75) == [rows[0], rows[2]]
+        assert store.decisions_at("fr", 2, T0 + 2) == [rows[1], rows[2]]
+        assert store.decisions_at("fr", 2, T0 + 0.5) == []
+        assert store.decisions_at("fr", 3, T0 + 9) == []
+
+    def test_the_old_and_the_too_many_are_forgotten(self, home: Home) -> None:
+        """The oldest first, `limit` a call; by age, and beyond `rows_max` whatever their age."""
+        store = home.open()
+        rows = [decided(at + 0.1) for at in range(10)]
+        store.keep_decisions(rows)
+        assert [store.prune_decisions(T0 + 4, 100, 3) for _ in range(3)] == [3, 1, 0]
+        assert store.decisions(T0 - 1, T0 + 99, 100) == rows[4:]
+        assert [store.prune_decisions(T0, 2, 3) for _ in range(3)] == [3, 1, 0]
+        assert store.decisions(T0 - 1, T0 + 99, 100) == rows[8:]
+
+
+class TestSample:
+    def test_all_of_a_span_when_they_are_few(self, home: Home) -> None:
+        """Open and finished ones, by when they were accepted; the end does not belong to it."""
+        store = home.open()
+        store.append(1, record(1))
+        store.checkpoint(checkpoint(1, still_open=[part(3, ended=False)], ended=[part(1), part(2), part(4)]))
+        sample = store.sample(part(2).accepted_at, part(4).accepted_at, 100)
+        assert (sample.of, [one.part_id for one in sample.parts]) == (2, [part(2).part_id, part(3).part_id])
+        assert sample.parts[0] == as_row(part(2))
+
+    def test_evenly_chosen_when_they_are_many(self, home: Home) -> None:
+        """Each n-th in the order of their ids, and of how many."""
+        parts = [part(number) for number in range(100)]
+        store = home.open()
+        store.append(1, record(1))
+        store.checkpoint(checkpoint(1, ended=parts))
+        sample = store.sample(0.0, T0 * 2, 10)
+        assert (sample.of, [one.part_id for one in sample.parts]) == (100, [one.part_id for one in parts[9::10]])
+
+
 class TestOwnership:
     def test_two_engines_cannot_open_one_store(self, home: Home) -> None:
         """The second is told; once the first has closed, it may."""
@@ -296,6 +357,8 @@ class TestOwnership:
             lambda: store.trim(1),
             lambda: store.prune(T0 * 2, 10),
             lambda: store.keep("scores/orange", b"later"),
+            lambda: store.keep_decisions([decided(1)]),
+            lambda: store.prune_decisions(T0, 1, 1),
         ):
             with pytest.raises(StoreError) as caught:
                 write()

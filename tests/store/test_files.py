@@ -16,6 +16,7 @@ import pytest
 
 from smsroute.store import open_reader, open_store
 from smsroute.store.base import StoreError, StoreLimits
+from smsroute.store.sqlite_file import SCHEMA_VERSION
 from tests.store.parts import as_row, checkpoint, part, record
 
 NOBODY = 65534
@@ -167,10 +168,12 @@ class TestRecognition:
         """An engine never writes to what it does not know, in either file."""
         fill(tmp_path)
         for name in ("history.db", "journal.db"):
-            change(tmp_path / name, "UPDATE meta SET value = 3 WHERE key = 'schema_version'")
+            newer = SCHEMA_VERSION + 1
+            change(tmp_path / name, f"UPDATE meta SET value = {newer} WHERE key = 'schema_version'")
             error = refusal(tmp_path)
-            assert str(error).startswith(f"{tmp_path}/{name}: was written by a newer smsroute (schema version 3); this")
-            change(tmp_path / name, "UPDATE meta SET value = 2 WHERE key = 'schema_version'")
+            told = f"{tmp_path}/{name}: was written by a newer smsroute (schema version {newer}); this"
+            assert str(error).startswith(told)
+            change(tmp_path / name, f"UPDATE meta SET value = {SCHEMA_VERSION} WHERE key = 'schema_version'")
         open_store(f"sqlite:{tmp_path}", "n1").close()
 
     def test_a_store_of_version_1_is_brought_up(self, tmp_path: Path) -> None:
@@ -181,10 +184,12 @@ class TestRecognition:
         for name in ("history.db", "journal.db"):
             change(tmp_path / name, "UPDATE meta SET value = 1 WHERE key = 'schema_version'")
         change(tmp_path / "history.db", "DROP TABLE kept")
+        change(tmp_path / "history.db", "DROP TABLE decision")
         with closing(open_store(f"sqlite:{tmp_path}", "n1")) as store:
             assert list(store.recover().records) == rows
             store.keep("scores/orange", b"x")
             assert store.kept("scores/orange") == b"x"
+            assert store.decisions(0.0, 1e12, 10) == []
 
     def test_a_database_of_another_program_is_left_as_it_was(self, tmp_path: Path) -> None:
         """Refused before a byte of it is changed."""
