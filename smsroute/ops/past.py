@@ -38,8 +38,8 @@ def read(rows: Iterable[DecisionRow]) -> tuple[list[Record], int]:
 def network_of(part: Part, networks: Sequence[str], rule: Rule | None) -> str | None:
     """Which of `networks` a part belonged to: what the table says now, else the longest that leads its number, else the
     only one."""
-    if rule is not None and rule.prefix in networks:
-        return rule.prefix
+    if rule is not None and rule.network in networks:
+        return rule.network
     number = part.destination_addr.removeprefix("+")
     leading = [one for one in networks if one.isdigit() and number.startswith(one)]
     if leading:
