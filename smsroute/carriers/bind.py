@@ -6,6 +6,7 @@ Rules:
   `reconnect_refused_s`: hammering gets accounts locked.
 - `room` is the window less what is in flight and what is reserved; a place is reserved before an attempt is made
   durable and used (`launch`) or given back (`release`) after. So in flight never passes the window (law 7).
+- A query_sm takes no place of a submit: at most `queries_max` ride beside the window, and tell nothing of latency.
 - A dead link tells what was in flight, in order, and that is in doubt; a part launched on a bind that went down while
   its attempt was written never left, and says so.
 - This is the boundary where a fault of ours in one session ends one link, is logged with its trace, counted, and
@@ -49,6 +50,17 @@ log: Final = structlog.get_logger("smsroute.bind")
 Row = tuple[Part, int, str]
 """A part, the index of its attempt and the network it was routed by: the token of a request in flight."""
 
+
+@attrs.frozen
+class Query:
+    """A question what became of an attempt its carrier took: the token of a query_sm in flight."""
+
+    part_id: str
+    attempt: int  # index into Part.attempts
+    message_id: str  # as the carrier gave it
+    body: bytes
+
+
 COMMANDS: Final = {
     "transceiver": names.BIND_TRANSCEIVER,
     "transmitter": names.BIND_TRANSMITTER,
@@ -67,6 +79,7 @@ class Desk(Protocol):
     async def answered(self, bind: Bind, responses: Sequence[Response]) -> None: ...
     def timed_out(self, bind: Bind, rows: Sequence[Row]) -> None: ...
     def lost(self, bind: Bind, rows: Sequence[Row], why: str) -> None: ...
+    def queried(self, bind: Bind, answers: Sequence[tuple[Query, Response | None]]) -> None: ...
     async def delivered(self, bind: Bind, pdus: Sequence[Pdu]) -> None: ...
     def changed(self, bind: Bind) -> None: ...
 
@@ -89,6 +102,7 @@ class Bind:
         self.ended = trio.Event()  # `run` is over
         self.tried = False
         self.reserved = 0
+        self.asked = 0  # queries among the requests in flight
         self.faults = 0
         self.window = carrier.window  # what congestion leaves of the contract; set by the carrier's station
         config = place.config
@@ -108,8 +122,8 @@ class Bind:
 
     @property
     def in_flight(self) -> int:
-        """Requests written and unanswered."""
-        return len(self._session.in_flight) if self._session is not None else 0
+        """Submits written and unanswered."""
+        return len(self._session.in_flight) - self.asked if self._session is not None else 0
 
     @property
     def room(self) -> int:
@@ -118,12 +132,24 @@ class Bind:
             return 0
         if self._session is None or not self._session.bound:
             return 0
-        return min(self.window, self.carrier.window) - len(self._session.in_flight) - self.reserved
+        return min(self.window, self.carrier.window) - len(self._session.in_flight) + self.asked - self.reserved
+
+    @property
+    def query_room(self) -> int:
+        """Queries that may be asked now."""
+        if not (self.carrier.query_sm and self.sends) or self._session is None or self.state != "bound":
+            return 0
+        return min(self._limits.queries_max - self.asked, self._session.room - self.reserved)
 
     @property
     def oldest_sent_at(self) -> float | None:
-        """Monotonic time of the oldest request still unanswered."""
-        return self._session.oldest_sent_at() if self._session is not None else None
+        """Monotonic time of the oldest submit still unanswered."""
+        if self._session is None:
+            return None
+        if not self.asked:
+            return self._session.oldest_sent_at()
+        flights = self._session.in_flight.values()
+        return next((flight.sent_at for flight in flights if type(flight.token) is not Query), None)
 
     def reserve(self) -> None:
         """Take one place in the window."""
@@ -144,6 +170,18 @@ class Bind:
             return False
         now = self._ports.clock.monotonic()
         self._link.write(self._session.send_requests(names.SUBMIT_SM, bodies, list(rows), now))
+        return True
+
+    def ask(self, queries: list[Query]) -> bool:
+        """Write these queries, at most `query_room`. False when the session is gone."""
+        assert len(queries) <= self.query_room, f"bind {self.name}: {len(queries)} queries, {self.query_room} places"
+        if self._session is None or self._link is None or not self._link.up:
+            return False
+        now = self._ports.clock.monotonic()
+        self.asked += len(queries)
+        self._link.write(
+            self._session.send_requests(names.QUERY_SM, [query.body for query in queries], list(queries), now)
+        )
         return True
 
     @property
@@ -193,7 +231,7 @@ class Bind:
         self.carrier = carrier
         if self._session is not None:
             numbers = self._numbers()
-            window = max(numbers.window, self.in_flight + self.reserved)
+            window = max(numbers.window, self.in_flight + self.asked + self.reserved)
             self._session.limits = attrs.evolve(numbers, window=window)
 
     async def _once(self) -> bool:
@@ -224,24 +262,36 @@ class Bind:
             why = "a fault of ours"
             log.exception("bind.fault", bind=self.name)
             stumbled = self._handed  # nobody can say how far the desk got: what it has written down stands
-        rows = [*stumbled, *cast(list[Row], session.lost(why))]
+        tokens = session.lost(why)
+        rows = [*stumbled, *cast(list[Row], [token for token in tokens if type(token) is not Query])]
+        self.asked = 0
         self._link = self._session = None
         self._down(self.reason if self._hopeless else why)
         self._desk.lost(self, rows, why)
+        self._desk.queried(self, [(token, None) for token in tokens if type(token) is Query])
         return self._hopeless
 
     async def _receive(self, received: Sequence[Received]) -> None:
         responses: list[Response] = []
         deliveries: list[Pdu] = []
         expired: list[Row] = []
+        queried: list[tuple[Query, Response | None]] = []
         for item in received:
             if isinstance(item, Response):
-                responses.append(item)
+                if type(item.token) is Query:
+                    self.asked -= not item.late
+                    queried.append((item.token, item))
+                else:
+                    responses.append(item)
             elif isinstance(item, Request):
                 if item.pdu.command_id in DELIVERIES:  # alert_notification has no response and nobody to go to yet
                     deliveries.append(item.pdu)
             elif isinstance(item, TimedOut):
-                expired.append(cast(Row, item.token))
+                if type(item.token) is Query:
+                    self.asked -= 1
+                    queried.append((item.token, None))
+                else:
+                    expired.append(cast(Row, item.token))
             elif isinstance(item, Bound):
                 self._set("bound", f"bound to {self._host}:{self._port}")
             elif isinstance(item, BindRefused):
@@ -256,6 +306,8 @@ class Bind:
             self._handed = [cast(Row, response.token) for response in responses]
             await self._desk.answered(self, responses)
             self._handed = []
+        if queried:
+            self._desk.queried(self, queried)
         if deliveries:
             await self._desk.delivered(self, deliveries)
 
@@ -263,7 +315,7 @@ class Bind:
         carrier = self.carrier
         return session_limits(
             self._limits,
-            window=carrier.window,
+            window=carrier.window + (self._limits.queries_max if carrier.query_sm else 0),
             response_timeout_s=carrier.response_timeout_s,
             enquire_link_s=carrier.enquire_link_s,
         )

@@ -37,9 +37,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import trio
 
 from smsroute.carriers.answers import Answers
-from smsroute.carriers.bind import Bind, Row
+from smsroute.carriers.bind import Bind, Query, Row
 from smsroute.carriers.hearing import Hearing
 from smsroute.carriers.lanes import Lanes, Round
+from smsroute.carriers.query import Queries
 from smsroute.carriers.receipts import Receipts
 from smsroute.carriers.roster import Roster
 from smsroute.carriers.station import Station
@@ -166,7 +167,10 @@ class Dispatch:
         if not self.binds:
             self.tried.set()
         self._quiet = trio.Event()
-        self._sweep = Sweep(config, ledger, journal, ports, released=self._tick, elsewhere=self.other_carrier)
+        self._queries = Queries(self)
+        self._sweep = Sweep(
+            config, ledger, journal, ports, self._queries, released=self._tick, elsewhere=self.other_carrier
+        )
         self.lanes = Lanes(self)
         self._answers = Answers(self)
         self._receipts: Receipts | None = None
@@ -383,6 +387,10 @@ class Dispatch:
         """A link is gone with these in flight."""
         self._answers.lost(bind, rows, why)
         self._check_quiet()
+
+    def queried(self, bind: Bind, answers: Sequence[tuple[Query, Response | None]]) -> None:
+        """Carriers told what became of parts, or did not."""
+        self._queries.answered(bind, answers)
 
     async def delivered(self, bind: Bind, pdus: Sequence[Pdu]) -> None:
         """Carriers deliver receipts, or messages from handsets."""

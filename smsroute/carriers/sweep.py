@@ -3,7 +3,7 @@
 Rules:
 - Wakes once a `sweep_interval_s`, or earlier for a retry; each round looks at a bounded number of parts.
 - Over-age is told, never silent: a part still due ends EXPIRED; one a carrier took and nobody ever told about ends
-  UNKNOWN, `receipt_grace_s` after its validity.
+  UNKNOWN, `receipt_grace_s` after its validity, once a carrier that can be asked was asked (`carriers/query`).
 - In doubt is held unless the route says otherwise for its class: `resend` puts it back in the queue, once and elsewhere
   if it can, which may make a duplicate and is marked so (law 6); `fail` ends it UNKNOWN.
 
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
+from smsroute.carriers.query import Queries, Slices
 from smsroute.config import Config, InDoubt, Route
 from smsroute.ledger import Ledger
 from smsroute.message import AnyEvent, Cause, Finished, MessageClass, OrphansAged, Part, Requeued, Told
@@ -23,6 +24,8 @@ from smsroute.ports import Ports
 from smsroute.store.journal import Journal
 
 HOLD: Final = InDoubt("hold")
+UNTOLD: Final = "no receipt came within validity and grace"
+ASKED: Final = f"{UNTOLD}, and the carrier, asked, told no end"
 
 
 class Sweep:
@@ -37,6 +40,7 @@ class Sweep:
         ledger: Ledger,
         journal: Journal,
         ports: Ports,
+        queries: Queries,
         *,
         released: Callable[[], None],
         elsewhere: Callable[[Part, set[str]], str | None],
@@ -47,7 +51,9 @@ class Sweep:
         self._ports = ports
         self._released = released
         self._elsewhere = elsewhere
-        self._doubts_at = 0.0  # monotonic: doubt is looked at once an interval, however often retries wake us
+        self._queries = queries
+        self._round_at = 0.0  # monotonic: doubt is looked at once an interval, however often retries wake us
+        self._doubted = Slices(lambda: ledger.in_doubt)
         self.adopt(config.routes)
 
     def adopt(self, routes: Iterable[Route]) -> None:
@@ -75,12 +81,17 @@ class Sweep:
             events.append(
                 Finished(now, _ids(expired), Cause.EXPIRED, "", "its validity ended before a carrier took it")
             )
-        if untold:
-            events.append(Finished(now, _ids(untold), Cause.GIVEN_UP, "", "no receipt came within validity and grace"))
+        given_up: dict[str, list[str]] = {}
+        for part in untold:
+            if not self._queries.may_tell(part, now):
+                asked = any(attempt.queried_at for attempt in part.attempts)
+                given_up.setdefault(ASKED if asked else UNTOLD, []).append(part.part_id)
+        events.extend(Finished(now, part_ids, Cause.GIVEN_UP, "", why) for why, part_ids in given_up.items())
         monotonic = self._ports.clock.monotonic()
-        if monotonic >= self._doubts_at:
-            self._doubts_at = monotonic + limits.sweep_interval_s
+        if monotonic >= self._round_at:
+            self._round_at = monotonic + limits.sweep_interval_s
             events.extend(self._doubts(now))
+            self._queries.look(now)
         events.extend(self._unfetched(now))
         orphan_before = now - limits.orphan_ttl_s
         oldest = next(iter(self._ledger.orphans.values()), None)
@@ -105,7 +116,10 @@ class Sweep:
 
     def _doubts(self, now: float) -> list[AnyEvent]:
         events: list[AnyEvent] = []
-        for part in self._ledger.in_doubt.values():
+        for part_id in self._doubted.take(self._limits.sweep_parts_max):
+            part = self._ledger.in_doubt.get(part_id)
+            if part is None:
+                continue
             attempt = part.attempts[-1]
             policy = self._policies.get(attempt.route, {}).get(MessageClass(part.message_class), HOLD)
             if policy.kind == "hold" or now < attempt.doubted_at + policy.after_s:
@@ -116,8 +130,6 @@ class Sweep:
             elif now < part.expires_at and not any(earlier.resent for earlier in part.attempts):
                 other = self._elsewhere(part, {earlier.carrier for earlier in part.attempts})
                 events.append(Requeued(now, [part.part_id], other or "", waited))
-            if len(events) >= self._limits.sweep_parts_max:
-                break
         return events
 
 

@@ -88,6 +88,10 @@ class Limits:
     # -- time a message has --------------------------------------------------------------------------------------------
     validity_default_s:         float = seconds(DAY, 1, 30 * DAY, "no validity_period given")
     validity_max_s:             float = seconds(7 * DAY, 1, 90 * DAY, "longer wishes are cut to a week")
+    query_after_s:              float = seconds(900, 1, 7 * DAY, "taken, no receipt: ask a carrier with query_sm")
+    query_interval_s:           float = seconds(3600, 1, 7 * DAY, "and again, until its validity and grace end")
+    query_wait_s:               float = seconds(300, 0, DAY, "beyond those: a last answer is waited for so long")
+    queries_max:                int   = count(5, 1, 1000, "unanswered per bind, beside its window")
     receipt_grace_s:            float = seconds(3600, 0, 7 * DAY, "past validity before we say UNKNOWN ourselves")
     retry_schedule_s: tuple[float, ...]   = seconds_list((1, 5, 30, 120, 600), 0.01, DAY, "waits between tries")
     attempts_max:               int   = count(10, 1, 1000, "Kannel and Jasmin stop at 20 tries and fewer")

@@ -193,6 +193,7 @@ class Carrier:
     reconnect_min_s: Annotated[float, Seconds(0.01, 600)] = 1.0
     reconnect_max_s: Annotated[float, Seconds(0.1, 3600)] = 60.0
     receipts: ReceiptsWanted = "as-asked"  # always: ask for one even if the ESME did not, to measure the carrier
+    query_sm: bool = False  # it answers what became of a message: asked when a receipt is long in coming
     dialect: Dialect = Dialect()
     outcomes: Mapping[Annotated[int, Code()], Annotated[Blame, BLAME]] = attrs.field(factory=dict)  # over the table
     shadow: bool = False  # health is measured and shown, and not acted on

@@ -16,6 +16,28 @@ from smsroute.sim.link import SimLink
 
 WAITING_MAX: Final = 1_000_000
 
+COUNTED: Final = (
+    "binds_accepted",
+    "binds_refused",
+    "submits",
+    "taken",
+    "unreadable",
+    "queries",
+    "other_requests",
+    "submits_s_max",
+    "unanswered_max",
+    "receipts_sent",
+    "receipts_answered",
+    "receipts_refused",
+    "receipts_given_up",
+    "receipts_unanswered",
+    "receipts_lost",
+    "receipts_doubled",
+    "receipts_early",
+    "receipts_elsewhere",
+)
+"""Keys of `SimCarrier.counts`."""
+
 Row = tuple[int, int, str]
 """command_status, sequence_number, message_id of one response."""
 

@@ -21,7 +21,8 @@ from typing import Any, Final
 import trio
 
 from smsroute.ports import Clock, Listener, Ports
-from smsroute.sim.account import Account, CarrierLink, Row
+from smsroute.sim.account import COUNTED, Account, CarrierLink, Row
+from smsroute.sim.asked import Asked
 from smsroute.sim.handsets import Handsets
 from smsroute.sim.judge import Judge
 from smsroute.sim.temperament import Mode, Temperament
@@ -37,27 +38,6 @@ BIND_TIMEOUT_S: Final = 30.0
 TLVS_FROM_VERSION: Final = 0x34
 RETRIED: Final = frozenset({0x08, 0x14, 0x45, 0x58, 0x67, 0xFE, 0xFF})
 """deliver_sm_resp statuses after which a carrier sends the receipt again (quirks S39); others end it."""
-
-COUNTED: Final = (
-    "binds_accepted",
-    "binds_refused",
-    "submits",
-    "taken",
-    "unreadable",
-    "other_requests",
-    "submits_s_max",
-    "unanswered_max",
-    "receipts_sent",
-    "receipts_answered",
-    "receipts_refused",
-    "receipts_given_up",
-    "receipts_unanswered",
-    "receipts_lost",
-    "receipts_doubled",
-    "receipts_early",
-    "receipts_elsewhere",
-)
-"""Keys of `SimCarrier.counts`."""
 
 Judged = tuple[Row, Submit | None]
 
@@ -106,6 +86,7 @@ class SimCarrier:
         self._changed = trio.Event()
         self._door = trio.CancelScope()
         self._statuses: Counter[int] = Counter()
+        self._asked = Asked()
         self._receipts_due = 0
         self._second = self._second_submits = 0
         self._running = False
@@ -297,9 +278,14 @@ class SimCarrier:
         link.tlvs = request.interface_version >= TLVS_FROM_VERSION
 
     def _other(self, link: CarrierLink, request: Request) -> None:
-        """A request this carrier does not do: the answer a plain SMSC gives (SMPP 3.4 section 5.1.3)."""
+        """What is no submit. What this carrier does not do gets the answer of a plain SMSC (3.4 section 5.1.3)."""
         self.counts["other_requests"] += 1
         query = request.pdu.command_id == names.QUERY_SM
+        if query and self._temperament.query_sm:
+            self.counts["queries"] += 1
+            status, body = self._asked.answer(request.pdu.body)
+            link.send(codec.pdu(names.QUERY_SM_RESP, status, request.pdu.sequence_number, body))
+            return
         answer = (names.QUERY_SM_RESP, names.ESME_RQUERYFAIL) if query else (names.GENERIC_NACK, names.ESME_RINVCMDID)
         link.send(codec.pdu(*answer, request.pdu.sequence_number))
 
@@ -376,6 +362,8 @@ class SimCarrier:
         """These are on their way to their handsets; nothing that happens later takes them back."""
         self._judge.decide_fates(submits)
         self.counts["taken"] += len(submits)
+        if self._temperament.query_sm:
+            self._asked.took(submits, self._judge.response_id)
         if self._keep_truth:
             self.handsets.deliver(submits)
 
@@ -424,9 +412,11 @@ class SimCarrier:
         return rest
 
     def _deliver(self, what: tuple[CarrierLink, list[Submit]]) -> None:
-        """The time of these receipts has come."""
+        """Their receipts' time has come."""
         link, submits = what
         self._receipts_due -= len(submits)
+        for submit in submits:
+            submit.told = True
         if not self._judge.unruly_receipts:
             self._queue(link, [self._body(submit, link.tlvs) for submit in submits])
             return

@@ -248,6 +248,7 @@ class Temperament:
     receipts_elsewhere: float = attrs.field(default=0.0, converter=_share)  # on another bind of the account
     receipt_tlvs: bool = attrs.field(default=True, converter=_switch)  # receipted_message_id and message_state
     ids: IdFormat = attrs.field(default=IdFormat.HEX, converter=_ids)
+    query_sm: bool = attrs.field(default=False, converter=_switch)  # answers what became of a message; costs memory
     silent_takes: bool = attrs.field(default=False, converter=_switch)  # what it reads while silent reaches the handset
 
     def with_words(self, words: Iterable[str]) -> Temperament:

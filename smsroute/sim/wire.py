@@ -31,6 +31,7 @@ class Submit(msgspec.Struct, gc=False):
     text: bytes
     number: int = 0  # what its message ids are made from
     word: str = ""  # what becomes of it, as the receipt will say
+    told: bool = False  # and it has: the time of its receipt has come
 
 
 def read_submit(body: bytes) -> Submit:
