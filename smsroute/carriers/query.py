@@ -52,6 +52,7 @@ from smsroute.ports import Ports
 from smsroute.smpp import names, receipt
 from smsroute.smpp.codec import PduError, decode, pdu
 from smsroute.smpp.session import Response
+from smsroute.store.base import StoreError
 from smsroute.store.journal import Journal
 
 log: Final = structlog.get_logger("smsroute.query")
@@ -140,13 +141,19 @@ class Queries:
         now = self._board.ports.clock.wall()
         events: list[AnyEvent] = []
         for query, response in answers:
-            self._asking.pop((query.part_id, query.attempt), None)
             said, told = self._read(bind, query, response, now)
             events.append(Queried(query.part_id, query.attempt, now, said))
             if told is not None:
                 events.append(told)
-        if events:
-            self._board.journal.append(events, must=True)
+        if not events:
+            return
+
+        def then(error: StoreError | None) -> None:
+            assert error is None, "an answer is a must entry"
+            for query, _ in answers:  # not before: the part shows only now that it was asked
+                self._asking.pop((query.part_id, query.attempt), None)
+
+        self._board.journal.append(events, then, must=True)
 
     # -- whom to ask ---------------------------------------------------------------------------------------------------
 
