@@ -80,12 +80,12 @@ class Answers:
             else:
                 said = verdict(response.command_status, bind.carrier.outcomes)
                 sent_at = response.sent_at
-                station.answered(network, said.blame, monotonic - sent_at, monotonic, 1, sent_at)
+                station.answered(bind.label, network, said.blame, monotonic - sent_at, monotonic, 1, sent_at)
                 events.append(self._refused(part, attempt, response.command_status, said, wall))
         for network, times in taken.items():
-            station.answered(
-                network, Blame.OK, monotonic - min(times), monotonic, len(times), max(times), asked.get(network, 0)
-            )
+            receipts = asked.get(network, 0)
+            latency_s, newest = monotonic - min(times), max(times)
+            station.answered(bind.label, network, Blame.OK, latency_s, monotonic, len(times), newest, receipts)
         self._board.wake({bind.carrier.name})  # room in the window is there before the answer is durable
         await self._board.journal.commit(events, must=True)
 
@@ -135,6 +135,7 @@ class Answers:
         now = clock.monotonic()
         for network in sorted({row[2] for row in rows}):
             parts = sum(row[2] == network for row in rows)
-            station.answered(network, Blame.UNKNOWN, bind.carrier.response_timeout_s, now, parts, now)
+            timeout_s = bind.carrier.response_timeout_s
+            station.answered(bind.label, network, Blame.UNKNOWN, timeout_s, now, parts, now)
         part_ids = [part.part_id for part, attempt, _ in rows if attempt == len(part.attempts) - 1]
         self._board.journal.append([Doubted(clock.wall(), part_ids, why)], must=True)

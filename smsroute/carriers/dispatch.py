@@ -102,7 +102,10 @@ class Flight:
         if not dispatch.draining and not dispatch.lanes.ahead(carrier, message_class):
             station = dispatch.stations[carrier]
             if not station.drained:
-                bind = station.bind_with_room() if pin is None else station.bind_named(pin[1])
+                if pin is None:
+                    bind = station.bind_with_room(now, rule.route, message_class, multipart)
+                else:
+                    bind = station.bind_named(pin[1], now)
                 if bind is not None and station.grant(now):
                     self.add(part_id, bind, rule.route.name, rule.network, reason, multipart)
         return rule.route.name, carrier
@@ -133,7 +136,7 @@ class Flight:
                 self._dispatch.launch(bind, network, part_ids)
             else:
                 bind.release(len(part_ids))
-                self._dispatch.stations[bind.carrier.name].dossier.probe_withdrawn(network, self._now)
+                self._dispatch.stations[bind.carrier.name].dossier.probe_withdrawn(network, self._now, bind.label)
         for multipart in self._pins:
             self._dispatch.pins.pop(multipart, None)  # from here the ledger knows
 
@@ -399,7 +402,7 @@ class Dispatch:
 
     def changed(self, bind: Bind) -> None:
         """A bind changed its state."""
-        self.stations[bind.carrier.name].bind_changed(self.ports.clock.monotonic())
+        self.stations[bind.carrier.name].bind_changed(bind, self.ports.clock.monotonic())
         self._stale()
         self.wake(self.stations)
         if all(bind.tried for bind in self.binds):

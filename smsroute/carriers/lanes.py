@@ -134,7 +134,9 @@ class Lanes:
             round_.stuck.append(part.part_id)
             return
         why_not = self._why_not(station, rule, part, now)
-        bind = None if why_not or round_.full else station.bind_with_room()
+        bind = None
+        if not why_not and not round_.full:
+            bind = station.bind_with_room(now, rule.route if rule else None, part.message_class, part.multipart)
         if bind is not None and station.grant(now):
             flight.add(part.part_id, bind, route, network, part.why or "its turn came", part.multipart)
             return
@@ -151,10 +153,10 @@ class Lanes:
 
     def _look_pinned(self, station: Station, flight: Flight, part: Part, bind_name: str, round_: Round) -> None:
         """A part of a message that others of went by this bind: it goes there or stays (law 8)."""
-        bind = station.bind_named(bind_name)
+        bind = station.bind_named(bind_name, round_.now)
         if bind is not None and station.grant(round_.now):
             flight.add(part.part_id, bind, part.route, "", "with its other parts", part.multipart)
-        elif station.bind_lives(bind_name):
+        elif station.bind_lives(bind_name, round_.now):
             round_.waits = True
         else:
             round_.stuck.append(part.part_id)

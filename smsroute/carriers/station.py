@@ -3,6 +3,9 @@
 Rules:
 - Pace is one bucket for all binds, never above the contract; congestion turns it down and pauses it.
 - The carrier has a bind as long as one that sends is up; the last one down makes it dead at once.
+- New parts go by the least loaded bind of those that live (`routing/sisters`), one part by one that is to be asked
+  whether it lives: a part of one message alone, of a class that may be sent again, or any after `probe_wait_s`. A part
+  pinned to a bind that is out waits for it, and asks it in its turn: it has no other way (law 8).
 - Drained by a person means nothing new goes there; what is in flight and its receipts still count.
 
 Walk: owned by `carriers/dispatch`; `carriers/answers` tells it what came back; `view` is what `routing.decide` sees.
@@ -13,12 +16,14 @@ from __future__ import annotations
 import random
 
 from smsroute.carriers.bind import Bind, Desk, Place, places_of
-from smsroute.config import Carrier, Limits
+from smsroute.config import Carrier, Limits, Route
 from smsroute.ledger import Ledger
-from smsroute.message import Blame
+from smsroute.message import Blame, MessageClass
 from smsroute.policy.rates import BURST_S, ContractBucket
 from smsroute.ports import Ports
 from smsroute.routing.dossier import Dossier
+from smsroute.routing.health import ALIVE
+from smsroute.routing.sisters import Sisters, majority
 from smsroute.routing.views import CarrierView
 
 
@@ -32,13 +37,13 @@ class Station:
         self._limits = limits
         self._desk = desk
         self.binds = [self._bind(name, place) for name, place in places_of(carrier)]
+        self._senders = [bind for bind in self.binds if bind.sends]
         now = ports.clock.monotonic()
-        self.dossier = Dossier(carrier, limits, now)
+        self.dossier = Dossier(carrier, limits, now, [bind.name for bind in self._senders])
         self._bucket = ContractBucket(carrier.rate, now)
         self._handful = max(1, int(carrier.rate * BURST_S / 2))
         self._queues = ledger.queues
         self._rng: random.Random = ports.entropy.rng(f"health/{carrier.name}")
-        self._senders = [bind for bind in self.binds if bind.sends]
 
     def adopt(self, carrier: Carrier, now: float) -> tuple[list[Bind], list[Bind]]:
         """The carrier as a new config has it: (binds that are new, binds that shall go).
@@ -67,24 +72,34 @@ class Station:
             taken.add(fresh[-1].name)
         old = [bind for bind in self.binds if bind not in kept]
         self.binds.extend(fresh)
-        self._senders = [bind for bind in self.binds if bind.sends]
+        self._count_senders([*kept, *fresh], now)
         self._apply_congestion(now)
         return fresh, old
 
     def dismiss(self, bind: Bind) -> None:
         """A bind that was seen off is no more."""
         self.binds.remove(bind)
-        self._senders = [one for one in self.binds if one.sends]
+        self._count_senders([one for one in self.binds if not one.leaving], self._ports.clock.monotonic())
+
+    def _count_senders(self, stay: list[Bind], now: float) -> None:
+        self._senders = [bind for bind in self.binds if bind.sends]
+        self.dossier.adopt_binds([bind.name for bind in stay if bind.sends], now)
+        for bind in stay:
+            if bind.sends and bind.state == "bound" and not bind.drained:
+                self.dossier.bind_up(now, bind.name)
 
     def _bind(self, name: str, place: Place) -> Bind:
         return Bind(name, place, self.carrier, ports=self._ports, limits=self._limits, desk=self._desk)
 
     # -- room ----------------------------------------------------------------------------------------------------------
 
-    @property
-    def room(self) -> int:
-        """Places in the windows of its binds."""
-        return sum(max(0, bind.room) for bind in self._senders if not bind.leaving)
+    def room(self, now: float) -> int:
+        """Places in the windows of its binds that live."""
+        sisters = self.dossier.sisters
+        if sisters is None or sisters.even:
+            return sum(max(0, bind.room) for bind in self._senders if not bind.leaving)
+        shares = sisters.shares(now)
+        return sum(max(0, _room(bind, shares.get(bind.label, 0.0))) for bind in self._senders)
 
     @property
     def window(self) -> int:
@@ -101,26 +116,69 @@ class Station:
         """Parts due now that wait for it."""
         return self._queues.queued(self.carrier.name)
 
-    def bind_with_room(self) -> Bind | None:
-        """The sending bind with the most room, or None."""
+    def bind_with_room(
+        self, now: float, route: Route | None = None, message_class: int = 0, multipart: str = ""
+    ) -> Bind | None:
+        """The living bind with the most room, or None; one that is to be asked whether it lives, if this part may ask.
+
+        Who is given such a bind asks `grant` at once, and gets it.
+        """
+        sisters = self.dossier.sisters
         best, most = None, 0
+        if sisters is None or sisters.even:
+            for bind in self._senders:
+                room = bind.room
+                if room > most and not bind.leaving:
+                    best, most = bind, room
+            return best
+        if not multipart and self.dossier.overall.health.state is ALIVE and self._grants(now):
+            asked = self._to_ask(sisters, now, route, message_class)
+            if asked is not None:
+                return asked
+        shares, least = sisters.shares(now), float("inf")
         for bind in self._senders:
-            room = bind.room
-            if room > most and not bind.leaving:
-                best, most = bind, room
+            share = shares.get(bind.label, 0.0)
+            if share > 0.0 and _room(bind, share) > 0:
+                load = (bind.in_flight + bind.reserved + 1) / share
+                if load < least:
+                    best, least = bind, load
         return best
 
-    def bind_named(self, name: str) -> Bind | None:
-        """This bind, if it has room."""
-        return next((bind for bind in self._senders if bind.name == name and bind.room > 0), None)
+    def bind_named(self, name: str, now: float) -> Bind | None:
+        """This bind, if it has room; one that is out only for the part that asks whether it lives."""
+        bind = next((bind for bind in self._senders if bind.name == name and bind.room > 0), None)
+        sisters = self.dossier.sisters
+        if bind is None or sisters is None or sisters.even or sisters.shares(now).get(bind.label, 1.0) > 0.0:
+            return bind
+        return bind if self._grants(now) and sisters.claim_probe(bind.label, now) else None
 
     def sends_by(self, name: str) -> bool:
         """Whether it has such a bind, up or not."""
         return any(bind.name == name for bind in self._senders)
 
-    def bind_lives(self, name: str) -> bool:
+    def bind_lives(self, name: str, now: float) -> bool:
         """Whether this bind is up and will have room again by itself."""
-        return any(bind.name == name and bind.state == "bound" and not bind.drained for bind in self._senders)
+        up = [one for one in self._senders if one.name == name and one.state == "bound" and not one.drained]
+        sisters = self.dossier.sisters
+        if not up or sisters is None or sisters.even:
+            return bool(up)
+        shares = sisters.shares(now)
+        return any(shares.get(bind.label, 1.0) > 0.0 for bind in up)
+
+    def _to_ask(self, sisters: Sisters, now: float, route: Route | None, message_class: int) -> Bind | None:
+        for bind in self._senders:
+            if bind.leaving or bind.room <= 0 or not sisters.may_probe(bind.label, now):
+                continue
+            policy = route.in_doubt.get(MessageClass(message_class)) if route is not None else None
+            patient = now - sisters.members[bind.label].health.since < self._limits.probe_wait_s
+            if patient and (policy is None or policy.kind != "resend"):
+                continue
+            if sisters.claim_probe(bind.label, now):
+                return bind
+        return None
+
+    def _grants(self, now: float) -> bool:
+        return now >= self.dossier.congestion.paused_until and self._bucket.available(now) >= 1
 
     def grant(self, now: float) -> bool:
         """Take one part's worth of pace, if there is one."""
@@ -130,7 +188,7 @@ class Station:
         """Parts it can take right now: windows, pace, pauses."""
         if self.drained or now < self.dossier.congestion.paused_until:
             return 0
-        return min(self.room, self._bucket.available(now))
+        return min(self.room(now), self._bucket.available(now))
 
     def next_chance(self, now: float) -> float:
         """When pace may let a part through or a pause is over; room and health wake by themselves."""
@@ -143,27 +201,38 @@ class Station:
     # -- what came back ------------------------------------------------------------------------------------------------
 
     def answered(
-        self, network: str, blame: Blame, latency_s: float, now: float, parts: int, sent_at: float, asked: int = 0
+        self,
+        bind: str,
+        network: str,
+        blame: Blame,
+        latency_s: float,
+        now: float,
+        parts: int,
+        sent_at: float,
+        asked: int = 0,
     ) -> None:
-        """`parts` answers of one blame. `latency_s`: the slowest; `sent_at`: when the newest of them left; `asked`: how
-        many will have a receipt."""
-        self.dossier.answered(network, blame, latency_s, now, self._rng, parts, sent_at, asked)
+        """`parts` answers of one blame over one bind. `latency_s`: the slowest; `sent_at`: when the newest of them
+        left; `asked`: how many will have a receipt."""
+        self.dossier.answered(network, blame, latency_s, now, self._rng, parts, sent_at, asked, bind)
         if blame != Blame.OK or self.dossier.congestion.busy:
             self._apply_congestion(now)
 
-    def bind_changed(self, now: float) -> None:
+    def bind_changed(self, bind: Bind, now: float) -> None:
         """A bind came up or went down."""
-        if any(bind.state == "bound" for bind in self._senders):
-            self.dossier.bind_up(now)
+        if not bind.sends:
+            return
+        if bind.state == "bound":
+            self.dossier.bind_up(now, bind.label)
         else:
-            reason = next((bind.reason for bind in self._senders), "no bind may send")
-            self.dossier.bind_down(reason, now, self._rng)
+            last = not any(other.state == "bound" for other in self._senders)
+            self.dossier.bind_down(bind.reason, now, self._rng, bind.label, last=last)
 
     def tick(self, now: float) -> bool:
         """Let time pass: ejections, probes, slow answers, recovery of pace. True when the health of anything
         changed."""
         self._apply_congestion(now)
-        return self.dossier.tick(now, self._rng, self.oldest_age_s(now))
+        ages_s = self._ages_s(now)
+        return self.dossier.tick(now, self._rng, majority(ages_s.values()), ages_s)
 
     def _apply_congestion(self, now: float) -> None:
         congestion = self.dossier.congestion
@@ -174,21 +243,29 @@ class Station:
 
     # -- what the brain sees -------------------------------------------------------------------------------------------
 
-    def oldest_age_s(self, now: float) -> float:
-        """Age of the oldest request nobody has answered."""
-        oldest = [sent_at for bind in self._senders if (sent_at := bind.oldest_sent_at) is not None]
-        return now - min(oldest) if oldest else 0.0
+    def _ages_s(self, now: float) -> dict[str, float]:
+        """Age of the oldest request nobody has answered, on each bind that may send."""
+        return {
+            bind.label: 0.0 if (sent_at := bind.oldest_sent_at) is None else now - sent_at
+            for bind in self._senders
+            if bind.state == "bound" and not bind.drained and not bind.leaving
+        }
 
     def view(self, network: str, now: float) -> CarrierView:
-        """The carrier as it stands for a network."""
+        """The carrier as it stands for a network: what its living binds are, and most of them say."""
+        senders = [bind for bind in self._senders if bind.state == "bound" and not bind.leaving]
+        sisters = self.dossier.sisters
+        if sisters is not None and not sisters.even:
+            shares = sisters.shares(now)
+            senders = [bind for bind in senders if shares.get(bind.label, 0.0) > 0.0] or senders
         return self.dossier.view(
             network,
             now,
-            in_flight=self.in_flight,
-            window=self.window,
+            in_flight=sum(bind.in_flight + bind.reserved for bind in senders),
+            window=sum(min(bind.window, self.carrier.window) for bind in senders),
             headroom=self.headroom(now),
             queued=self.queued,
-            oldest_unanswered_age_s=self.oldest_age_s(now),
+            oldest_unanswered_age_s=majority(self._ages_s(now).values()),
             drained=self.drained,
         )
 
@@ -204,3 +281,11 @@ def _identity(carrier: Carrier) -> tuple[object, ...]:
         carrier.addr_npi,
         carrier.address_range,
     )
+
+
+def _room(bind: Bind, share: float) -> int:
+    """Parts a bind may take now, which may use this share of its window: 0 none, 1 all of it."""
+    if share <= 0.0:
+        return 0
+    used = bind.in_flight + bind.reserved
+    return min(bind.room, max(1, int(min(bind.window, bind.carrier.window) * share)) - used)

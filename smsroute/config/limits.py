@@ -190,8 +190,16 @@ class Limits:
     ejection_forget_s:          float = seconds(300, 1, DAY, "well for so long: the next ejection is short again")
     probe_timeout_s:            float = seconds(15, 0.1, 600, "a probe unanswered is a failed one")
     probe_wait_s:               float = seconds(10, 0, 3600, "for a part of a resendable class; then any will do")
+    probe_row_max:              int   = count(8, 1, 100, "probes in a row of who died half-sick; relapses: 2, 4, 8")
+    probe_gap_s:                float = seconds(1, 0, 60, "between them: a link up for 5 s in 10 does not pass")
     slow_start_s:               float = seconds(30, 0, 3600, "from slow_start_share to the full share; 0: at once")
     slow_start_share:           float = decimal(0.1, 0, 1, "what a carrier gets the moment it is back")
+    slow_start_max_s:           float = seconds(120, 0, 3600, "each relapse makes it a slow_start longer, up to this")
+    bind_slow_dead_s:           float = seconds(3, 0.1, 3600, "as latency_dead, of one bind among well ones")
+    bind_held_s:                float = seconds(30, 0, 3600, "its faults wait so long for a verdict")
+    bind_ejected_share_max:     float = decimal(0.5, 0, 1, "of a carrier's binds, by themselves; Envoy: 10 %, or one")
+    network_ejected_share_max:  float = decimal(0.5, 0, 1, "of the networks in use; more sick: it is the carrier")
+    network_forget_s:           float = seconds(600, 1, DAY, "sick and nobody sent to it: forgiven")
     panic_healthy_share:        float = decimal(0.5, 0, 1, "fewer healthy: use all, and say so; Envoy: 0.5")
 
     # -- choice --------------------------------------------------------------------------------------------------------

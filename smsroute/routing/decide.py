@@ -282,6 +282,8 @@ def _ranked(route: Route, one: Candidate, short: str, size: float) -> Ranked:
         parts.append(f"slow start {view.admit_share:.0%}")
     if view.congestion:
         parts.append(view.congestion)
+    if view.would:
+        parts.append(view.would)
     if short:
         parts.append(f"as {short}")
     return Ranked(

@@ -1,13 +1,18 @@
-"""All that is known of one carrier: its score, health and congestion, overall and for each network; one view of it.
+"""All that is known of one carrier: its score, health and congestion, overall, by network and by bind; one view of it.
 
 Rules:
-- What happened is written down twice, for the carrier and for the network it happened on; a figure of a network with
-  fewer than `dead_samples_min` recent answers is the carrier's overall figure.
-- Health is the worse of the two: a carrier that is dead is dead for every network, one that fails for one network only
-  is dead for that one.
+- What happened is written down for the carrier, for the network it happened on, and for the bind where the carrier has
+  several; a figure of a network with fewer than `dead_samples_min` recent answers is the carrier's overall figure.
+- Health is the worst of them: a carrier that is dead is dead for every network, one that fails for one network only is
+  dead for that one.
+- Blame is laid once. A bind's own faults never reach the carrier (`sisters`). While the carrier is out nothing is held
+  against its networks, and those that fell sick with it are pardoned; more than `network_ejected_share_max` of the
+  networks in use sick at a time is the carrier's sickness.
+- A sick network nobody sent to for `network_forget_s` is forgiven: nobody knows how it is.
 - At most `networks_max` networks are kept; the one unused for longest goes.
 
-Measured (Python 3.11 on 2 cores with busy neighbours): 1.2 to 2.8 us an answer or batch, 20 us a view, 6 us a tick.
+Measured (Python 3.11 on 2 cores with busy neighbours): 1.2 to 2.8 us an answer or batch, 0.7 us more where there are
+several binds; 20 us a view, 6 us a tick.
 
 Walk: one a carrier, in `carriers/station`: `answered` per batch and blame, `receipt`, `bind_up`, `bind_down`, `tick` a
 few times a second; `view` for each plan.
@@ -17,7 +22,7 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import structs
@@ -27,23 +32,27 @@ from smsroute.message import Blame
 from smsroute.routing.congestion import Congestion
 from smsroute.routing.health import ALIVE, Health
 from smsroute.routing.kept import VERSION, KeptDossier, KeptRecord, sane
-from smsroute.routing.outcome import Word
+from smsroute.routing.outcome import FAULTS, Word
 from smsroute.routing.score import Score, Terms, product
+from smsroute.routing.sisters import Said, Sisters
 from smsroute.routing.spread import Spread
 from smsroute.routing.views import CarrierView
 
 _OK: Final = int(Blame.OK)
+_FAULTS: Final = frozenset(int(one) for one in FAULTS)
+NOBODY: Final[Mapping[str, float]] = {}
 
 
 class Record:
     """Score and health of one thing: a carrier, or a carrier for one network."""
 
-    __slots__ = ("health", "score", "seen")
+    __slots__ = ("health", "score", "seen", "used_at")
 
     def __init__(self, limits: Limits, name: str, now: float, shadow: bool) -> None:
         self.score = Score(limits, now)
         self.health = Health(limits, name, now, shadow=shadow)
         self.seen = 0  # the health's `changes` when last looked at
+        self.used_at = now
 
     def answered(
         self, blame: int, latency_s: float, now: float, rng: random.Random, n: int, sent_at: float | None
@@ -75,8 +84,10 @@ class Record:
 class Dossier:
     """See the module. `now` is monotonic seconds throughout."""
 
-    def __init__(self, carrier: Carrier, limits: Limits, now: float) -> None:
+    def __init__(self, carrier: Carrier, limits: Limits, now: float, binds: Sequence[str] = ()) -> None:
+        """`binds`: the names of those that send."""
         self.carrier = carrier
+        self.sisters = Sisters(binds, limits, now, shadow=carrier.shadow) if len(binds) > 1 else None
         self.overall = Record(limits, carrier.name, now, carrier.shadow)
         self.congestion = Congestion(limits, carrier.rate, carrier.window, now)
         self.networks: OrderedDict[str, Record] = OrderedDict()
@@ -84,12 +95,15 @@ class Dossier:
         # For people; the score looks at peaks and means.
         self.answer_times = Spread(limits.success_buckets * limits.success_bucket_s, limits.success_buckets, now)
         self.receipt_times = Spread(limits.receipt_window_s, limits.receipt_buckets, now)
+        self._slow_from_s = limits.latency_tolerance * limits.latency_floor_s
+        self._sisters_seen = 0
         self._limits = limits
 
     @property
     def changes(self) -> int:
         """Grows with every change of health: who keeps plans compares."""
-        return sum(record.health.changes for record in self._records())
+        sisters = self.sisters.changes if self.sisters is not None else 0
+        return sum(record.health.changes for record in self._records()) + sisters
 
     def adopt(self, carrier: Carrier, now: float) -> None:
         """The carrier as a new config has it: what is known of it stays; a new contract is learnt anew."""
@@ -98,6 +112,13 @@ class Dossier:
         self.carrier = carrier
         for record in self._records():
             record.health.shadow = carrier.shadow
+
+    def adopt_binds(self, binds: Sequence[str], now: float) -> None:
+        """The names of the binds that send from now on."""
+        if self.sisters is not None:
+            self.sisters.adopt(binds, now, self.carrier.shadow)
+        elif len(binds) > 1:
+            self.sisters = Sisters(binds, self._limits, now, shadow=self.carrier.shadow)
 
     # -- what happened -------------------------------------------------------------------------------------------------
 
@@ -111,22 +132,56 @@ class Dossier:
         n: int = 1,
         sent_at: float | None = None,
         asked: int = 0,
+        bind: str = "",
     ) -> None:
-        """`n` answers of one blame for `network` (the prefix of the rule).
+        """`n` answers of one blame for `network` (the label of the rule), over `bind`.
 
         `latency_s`: submit to response (or to giving up), the slowest of the n. `sent_at`: when the newest was sent;
         unknown, it is taken for `now` - `latency_s`. `asked`: how many of them will have a receipt.
         """
         if sent_at is None:
             sent_at = now - latency_s
-        self.overall.answered(blame, latency_s, now, rng, n, sent_at)
+        sisters = self.sisters
+        if sisters is not None and bind in sisters.members and self.overall.health.state is ALIVE:
+            told, ejected = sisters.answered(bind, Said(network, blame, latency_s, now, n, sent_at, asked), rng)
+            if ejected:
+                self._excuse(now)
+            if told is not None:
+                for said in told:
+                    self._tell(said.network, said.blame, said.latency_s, now, rng, said.n, said.sent_at, said.asked)
+                return
+        self._tell(network, blame, latency_s, now, rng, n, sent_at, asked)
+
+    def _tell(
+        self,
+        network: str,
+        blame: int,
+        latency_s: float,
+        now: float,
+        rng: random.Random,
+        n: int,
+        sent_at: float,
+        asked: int = 0,
+    ) -> None:
+        """What one bind said is the carrier's word."""
+        if latency_s > self._slow_from_s and self.sisters is not None:  # one slow bind makes no slow carrier
+            latency_s = min(latency_s, max(self.sisters.shared_latency_s(now), self._slow_from_s))
+        overall = self.overall
+        state = overall.health.state
+        overall.answered(blame, latency_s, now, rng, n, sent_at)
         record = self._record(network, now)
-        record.answered(blame, latency_s, now, rng, n, sent_at)
         if asked:
-            self.overall.score.receipts.asked(asked, now)
+            overall.score.receipts.asked(asked, now)
             record.score.receipts.asked(asked, now)
         if blame == _OK:
+            record.answered(blame, latency_s, now, rng, n, sent_at)
             self.answer_times.add(latency_s, now, n)
+        elif state is not ALIVE or (blame in _FAULTS and sent_at < overall.health.alive_since):
+            pass  # while the carrier is out, and of what was sent before that, nothing is held against its networks
+        elif overall.health.state is ALIVE:
+            record.answered(blame, latency_s, now, rng, n, sent_at)
+        if overall.health.state is not state:
+            self._turned(state is ALIVE, now)
         if blame != _OK or self.congestion.busy:
             self.congestion.answered(blame, now, n, sent_at)
 
@@ -141,33 +196,66 @@ class Dossier:
         """A receipt came that ends no part: its receiver lives."""
         self.overall.score.receipts.spoke()
 
-    def bind_up(self, now: float) -> None:
+    def bind_up(self, now: float, bind: str = "") -> None:
         """A bind that can send is up."""
+        if self.sisters is not None and bind in self.sisters.members:
+            self.sisters.up(bind, now)
         self.overall.health.on_bind_up(now)
 
-    def bind_down(self, reason: str, now: float, rng: random.Random) -> None:
-        """The last bind that can send is gone."""
-        self.overall.health.on_bind_down(reason, now, rng)
+    def bind_down(self, reason: str, now: float, rng: random.Random, bind: str = "", *, last: bool = True) -> None:
+        """A bind that can send is gone. `last`: there is no other."""
+        if self.sisters is not None and bind in self.sisters.members:
+            for said in self.sisters.down(bind, reason, now, rng):
+                self._tell(said.network, said.blame, said.latency_s, now, rng, said.n, said.sent_at)
+        if last:
+            was = self.overall.health.state
+            self.overall.health.on_bind_down(reason, now, rng)
+            if was is ALIVE and self.overall.health.state is not ALIVE:
+                self._turned(True, now)
 
-    def tick(self, now: float, rng: random.Random, oldest_unanswered_age_s: float = 0.0) -> bool:
-        """Let time pass: ejections, probes, success and latency. True when any health changed since the last tick."""
-        changed = self._judge(self.overall, now, rng, oldest_unanswered_age_s)
+    def tick(
+        self,
+        now: float,
+        rng: random.Random,
+        oldest_unanswered_age_s: float = 0.0,
+        ages_s: Mapping[str, float] = NOBODY,
+    ) -> bool:
+        """Let time pass: ejections, probes, success and latency. True when any health changed since the last tick.
+
+        `ages_s`: of the oldest unanswered part of each bind that may send.
+        """
+        overall = self.overall
+        changed = self._tick_sisters(ages_s, now, rng)
+        was = overall.health.state
+        changed |= self._judge(overall, now, rng, oldest_unanswered_age_s)
+        self._slow_from_s = self._limits.latency_tolerance * overall.score.usual_s()
+        fell = False
         for record in self._watched.values():
+            alive = record.health.state is ALIVE
+            if not alive and now - record.used_at >= self._limits.network_forget_s:
+                record.health.pardon(f"nobody sent to it for {now - record.used_at:.0f} s", now, slowly=True)
             changed |= self._judge(record, now, rng, 0.0)
+            fell |= alive and record.health.state is not ALIVE
+        if overall.health.state is not was:
+            self._turned(was is ALIVE, now)
+        elif fell and was is ALIVE:
+            changed |= self._share_blame(now, rng)
         self._watched = {name: one for name, one in self._watched.items() if one.health.state is not ALIVE}
         return changed
 
     def claim_probe(self, network: str, now: float) -> bool:
         """Take the place of the one part that asks whether the carrier (or the network) lives."""
         overall = self.overall.health
-        if overall.probing:
+        if overall.may_probe(now):
             return overall.claim_probe(now)
         return overall.state is ALIVE and self._record(network, now).health.claim_probe(now)
 
-    def probe_withdrawn(self, network: str, now: float) -> None:
+    def probe_withdrawn(self, network: str, now: float, bind: str = "") -> None:
         """The part that was the probe never left."""
         self.overall.health.probe_withdrawn(now)
         self._record(network, now).health.probe_withdrawn(now)
+        if self.sisters is not None and bind in self.sisters.members:
+            self.sisters.probe_withdrawn(bind, now)
 
     # -- what is known -------------------------------------------------------------------------------------------------
 
@@ -220,7 +308,10 @@ class Dossier:
             drained=drained,
             bound=overall.bound,
             admit_share=min(overall.admits(now), 1.0 if record is None else record.health.admits(now)),
-            probe=health.probing and overall.bound,
+            probe=health.may_probe(now) and overall.bound,
+            would=f"would be {health.state.value}: {health.reason}"
+            if health.shadow and health.state is not ALIVE
+            else "",
         )
 
     # -- over a restart ------------------------------------------------------------------------------------------------
@@ -239,6 +330,50 @@ class Dossier:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
+    def _excuse(self, now: float) -> None:
+        """One bind was the fault: what it did to the figures of the carrier and of its networks is forgotten."""
+        self.overall.score.forgive()
+        since = now - self._limits.success_buckets * self._limits.success_bucket_s
+        for record in reversed(self.networks.values()):
+            if record.used_at < since:
+                return
+            record.score.forgive()
+
+    def _turned(self, fell: bool, now: float) -> None:
+        """The carrier fell sick, or is back."""
+        since = now - self._limits.success_buckets * self._limits.success_bucket_s
+        if self.sisters is not None and fell:
+            self.sisters.pardon(since, now)
+        for record in reversed(self.networks.values()):
+            if record.used_at < since:
+                return  # and all before it: the longest unused stand first
+            sick_since = record.health.sick_since
+            if sick_since is not None and sick_since >= since:
+                record.health.pardon("it fell sick with its carrier", now)
+            record.score.forgive()
+
+    def _share_blame(self, now: float, rng: random.Random) -> bool:
+        """A network has just fallen sick: if most of them are, it is the carrier. Whether it was."""
+        used = [one for one in self.networks.values() if one.score.figures(now).samples]
+        sick = [one for one in used if one.health.state is not ALIVE]
+        if len(sick) < 2 or len(sick) <= self._limits.network_ejected_share_max * len(used):
+            return False
+        self.overall.health.eject(f"{len(sick)} of {len(used)} networks sick: {sick[-1].health.reason}", now, rng)
+        self._turned(True, now)
+        return True
+
+    def _tick_sisters(self, ages_s: Mapping[str, float], now: float, rng: random.Random) -> bool:
+        sisters = self.sisters
+        if sisters is None or self.overall.health.state is not ALIVE:
+            return False
+        told, ejected = sisters.tick(ages_s, now, rng)
+        if ejected:
+            self._excuse(now)
+        for said in told:
+            self._tell(said.network, said.blame, said.latency_s, now, rng, said.n, said.sent_at)
+        seen, self._sisters_seen = self._sisters_seen, sisters.changes
+        return self._sisters_seen != seen
+
     def _judge(self, record: Record, now: float, rng: random.Random, age_s: float) -> bool:
         record.health.judge(record.score.figures(now, age_s), now, rng)
         changed = record.health.changes != record.seen
@@ -252,6 +387,7 @@ class Dossier:
     def _record(self, network: str, now: float) -> Record:
         record = self.networks.get(network)
         if record is not None:
+            record.used_at = now
             self.networks.move_to_end(network)
             self._watched[network] = record
             return record

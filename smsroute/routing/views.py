@@ -38,6 +38,7 @@ class CarrierView:
     bound: bool = True
     admit_share: float = 1.0  # by health: 0 dead, 1 all, between them the slow start
     probe: bool = False  # one part may go to ask whether it lives
+    would: str = ""  # measured only (`shadow: true`): what would have been done with it
 
     @property
     def wait_s(self) -> float:

@@ -51,11 +51,12 @@ class TestTheTable:
         assert set(TRANSITIONS) == set(HealthState)
         assert {to for row in TRANSITIONS.values() for to in row.values()} == set(HealthState)
 
-    def test_alive_only_by_a_taken_probe(self) -> None:
-        """Nothing but a message the carrier took brings it back."""
-        assert [
-            (state, trigger) for state, row in TRANSITIONS.items() for trigger, to in row.items() if to is ALIVE
-        ] == [(PROBE_CLOSED, Trigger.PROBE_TAKEN)]
+    def test_alive_only_by_a_trial_passed_or_a_pardon(self) -> None:
+        """Nothing but messages the carrier took brings it back, unless its death was not its own."""
+        ways = [(state, trigger) for state, row in TRANSITIONS.items() for trigger, to in row.items() if to is ALIVE]
+        assert [(state, trigger) for state, trigger in ways if trigger is not Trigger.PARDONED] == [
+            (PROBE_CLOSED, Trigger.TRIAL_PASSED)
+        ]
 
 
 class TestDying:
@@ -162,7 +163,7 @@ class TestTheWayBack:
     def test_exactly_one_message_probes(self) -> None:
         """The place of the probe is given once."""
         one, now = probe_open()
-        assert one.probing
+        assert one.may_probe(now)
         assert [one.claim_probe(now), one.claim_probe(now)] == [True, False]
         assert (one.state, one.admits(now)) == (PROBE_CLOSED, 0.0)
 
@@ -252,7 +253,7 @@ class TestShadow:
         one.on_outcome(Blame.TRANSIENT, 1.0, RNG, 50)
         one.judge(WELL, 7.0, RNG)
         one.judge(WELL, 7.1, RNG)
-        assert not one.probing
+        assert not one.may_probe(7.1)
         one.on_outcome(Blame.OK, 7.2, RNG)
         assert (one.state, one.admits(7.2)) == (ALIVE, 1.0)
 
