@@ -4,22 +4,22 @@ Rules:
 - Views, not facts: the ledger rebuilds them from its parts, and only it puts in or takes out.
 - Time moves a part from "due later" to "due now" (`release`) and past its validity (`overdue`); that writes nothing.
 - Nobody pays for a timer a message: retries stand in one heap, validity in buckets of ten seconds, swept in slices.
+- A retry waits for so many seconds, not for a date: when the wall clock is set back (`set_back`) it comes no later.
+  What its part says of `due_at` is a fact and stays.
 
-Walk: owned and filled by `ledger`; read by `carriers/dispatch`.
+Walk: owned and filled by `ledger`; read by `carriers/dispatch` and `carriers/lanes`; a lane's own order is `lane`'s.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final
 
+from smsroute.lane import Lane
 from smsroute.message import MessageClass, Part, State
 
 DEADLINE_BUCKET_S: Final = 10
-
-Lane = OrderedDict[str, Part]
 
 
 class Queues:
@@ -29,38 +29,47 @@ class Queues:
         self.lanes: dict[str, tuple[Lane, ...]] = {}
         self.woken: set[str] = set()  # carriers that got something to do; the owner of the wake-ups clears it
         self._later: list[tuple[float, str, Part]] = []
-        self._waiting: dict[str, float] = {}  # part_id -> the one entry of the heap that counts
+        # part_id -> (its due_at, when the one entry of the heap that counts says it comes)
+        self._waiting: dict[str, tuple[float, float]] = {}
         self._buckets: dict[int, dict[str, Part]] = {}
         self._bucket_order: list[int] = []
 
     def queued(self, carrier: str) -> int:
-        """Parts due now in this carrier's lanes."""
-        return sum(map(len, self.lanes.get(carrier, ())))
+        """Parts due now in this carrier's lanes, those that stand aside among them."""
+        lanes = self.lanes.get(carrier)
+        return sum([lane.size for lane in lanes]) if lanes is not None else 0
 
     def due(self, carrier: str) -> Iterator[Part]:
-        """This carrier's due parts, most urgent class first, oldest first within it."""
+        """This carrier's due parts, most urgent class first, oldest first within it, those aside last."""
         for lane in self.lanes.get(carrier, ()):
-            yield from lane.values()
+            yield from lane.everyone()
 
     def ahead(self, carrier: str, message_class: int) -> bool:
-        """Whether anything of this class or a more urgent one waits there: a newcomer may not overtake it."""
+        """Whether anything of this class or a more urgent one waits its turn there: a newcomer may not overtake it."""
         lanes = self.lanes.get(carrier)
-        return lanes is not None and any(lanes[: message_class + 1])
+        return lanes is not None and any(lane.waits for lane in lanes[: message_class + 1])
+
+    def waiting(self, carrier: str, message_class: int) -> int:
+        """Parts of this class and more urgent ones that wait their turn there."""
+        lanes = self.lanes.get(carrier)
+        return sum([len(lane) for lane in lanes[: message_class + 1]]) if lanes is not None else 0
 
     def put(self, part: Part) -> None:
-        """Due now, behind its class at its carrier."""
+        """Due now, in the lane of its class at its carrier, where its age says."""
         lanes = self.lanes.get(part.carrier)
         if lanes is None:
-            lanes = self.lanes[part.carrier] = tuple(OrderedDict() for _ in MessageClass)
-        lanes[part.message_class][part.part_id] = part
+            lanes = self.lanes[part.carrier] = tuple(Lane() for _ in MessageClass)
+        lanes[part.message_class].put(part)
         self.woken.add(part.carrier)
 
     def put_at(self, part: Part, now: float) -> None:
         """Due at `part.due_at`, which may be now."""
-        if part.due_at > now:
-            if self._waiting.get(part.part_id) != part.due_at:  # moved while it waits: it stands there already
-                self._waiting[part.part_id] = part.due_at
-                heapq.heappush(self._later, (part.due_at, part.part_id, part))
+        due_at = part.due_at
+        if due_at > now:
+            waiting = self._waiting.get(part.part_id)
+            if waiting is None or waiting[0] != due_at:  # moved while it waits: it stands there already
+                self._waiting[part.part_id] = (due_at, due_at)
+                heapq.heappush(self._later, (due_at, part.part_id, part))
         else:
             self.put(part)
 
@@ -68,18 +77,35 @@ class Queues:
         """Out of its lane. A part that waits for later is skipped by `release` once it is no longer due."""
         lanes = self.lanes.get(part.carrier)
         if lanes is not None:
-            lanes[part.message_class].pop(part.part_id, None)
+            lanes[part.message_class].take(part.part_id)
 
     def release(self, now: float) -> float:
-        """Bring parts whose `due_at` has come into their lanes. `now`: Unix seconds. Returns the next such time."""
+        """Bring parts whose time has come into their lanes. `now`: Unix seconds. Returns the next such time."""
         later = self._later
         while later and later[0][0] <= now:
             at, part_id, part = heapq.heappop(later)
-            if self._waiting.get(part_id) == at:
+            waiting = self._waiting.get(part_id)
+            if waiting is not None and waiting[1] == at:
                 del self._waiting[part_id]
                 if part.state == State.DUE:
                     self.put(part)
         return later[0][0] if later else float("inf")
+
+    def set_back(self, seconds: float) -> None:
+        """The wall clock went back by so many seconds: what waits comes that much earlier by it."""
+        waiting = self._waiting
+        later: list[tuple[float, str, Part]] = []
+        for at, part_id, part in self._later:
+            entry = waiting.get(part_id)
+            if entry is not None and entry[1] == at:
+                waiting[part_id] = (entry[0], at - seconds)
+                later.append((at - seconds, part_id, part))
+        heapq.heapify(later)
+        self._later = later
+
+    def latest(self) -> float:
+        """When the last of those that wait for later comes, Unix seconds; -inf when none does."""
+        return max((at for _, at in self._waiting.values()), default=float("-inf"))
 
     def watch(self, part: Part, at: float) -> None:
         """Look at this part again at `at` (Unix seconds), or up to a bucket later."""

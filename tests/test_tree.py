@@ -21,14 +21,14 @@ FUNCTION_LINES_MAX = 70
 # -- tables ------------------------------------------------------------------------------------------------------------
 
 WORDS = {"message", "smpp", "config"}  # what every room may speak of
-INSIDE = WORDS | {"ids", "queues", "shelves", "memory", "ports", "ledger", "policy", "routing", "store", "link"}
+INSIDE = WORDS | {"ids", "lane", "queues", "shelves", "memory", "ports", "ledger", "policy", "routing", "store", "link"}
 ALL = INSIDE | {"esmes", "carriers", "ops", "sim", "cli", "engine"}
 
 # fmt: off
 LAW: dict[str, set[str]] = {            # room -> what of ours it may import, besides itself
     "message": set(), "smpp": set(), "ids": set(), "ports": set(),
     "config": {"message"},              # its nouns name the message classes and blames
-    "queues": {"message"}, "shelves": {"message"},
+    "lane": {"message"}, "queues": {"message", "lane"}, "shelves": {"message"},
     "memory": {"message", "queues", "shelves"},
     "ledger": {"message", "shelves", "memory"},
     "policy": WORDS, "routing": WORDS,
@@ -41,7 +41,7 @@ LAW: dict[str, set[str]] = {            # room -> what of ours it may import, be
 }
 # fmt: on
 
-PURE = {"smpp", "message", "config", "ids", "queues", "shelves", "memory", "ledger", "policy", "routing"}
+PURE = {"smpp", "message", "config", "ids", "lane", "queues", "shelves", "memory", "ledger", "policy", "routing"}
 IMPURE = {"trio", "asyncio", "threading", "socket", "ssl", "subprocess", "structlog", "sqlite3", "select", "signal"}
 
 CLOCK, DICE, NET, THREAD = "ports.Clock", "ports.Entropy.rng(name)", "ports.Network", "ports.Blocking.run"

@@ -2,9 +2,13 @@
 
 Rules:
 - A response is judged by the blame table; only carrier faults reach a score, only a part that was taken is fast.
-- A refusal another carrier may mend goes to the next one at once; when each was tried it goes by `retry_schedule`,
-  until the message's validity ends or `attempts_max` is reached. What no carrier can mend ends now.
-- Throttled means "not taken, slow down": the carrier pauses, the part stays its turn, and moves if another has room.
+- A refusal another carrier may mend goes to the next one at once; when each was tried it goes by the `retry_schedule`
+  of its class, until the message's validity ends (it expires) or `attempts_max` is reached. What no carrier can mend
+  ends now.
+- Throttled means "not taken, slow down": the carrier pauses, the part is the first of its lane again by its age, and
+  moves if another has room.
+- Queue full holds the destination here (`policy/holds`): the part goes to a carrier that does not hold it, or waits in
+  its lane, before all that came later for that number.
 - A timer or a lost link says nothing about the part: it is in doubt, and the route's in_doubt policy decides.
 
 Walk: `carriers/dispatch` hands over what `carriers/bind` received; events go to `store/journal`, figures to
@@ -19,7 +23,7 @@ from typing import Final, Protocol, cast
 from smsroute.carriers.bind import Bind, Row
 from smsroute.carriers.station import Station
 from smsroute.config import Limits
-from smsroute.message import AnyEvent, Blame, Doubted, Part, Responded
+from smsroute.message import AnyEvent, Blame, Doubted, MessageClass, Part, Responded
 from smsroute.ports import Ports
 from smsroute.routing.outcome import Verdict, verdict
 from smsroute.smpp import names, receipt
@@ -50,6 +54,7 @@ class Answers:
 
     def __init__(self, board: Board) -> None:
         self._board = board
+        self._schedules = [schedule_s(board.limits, message_class) for message_class in MessageClass]
 
     async def answered(self, bind: Bind, responses: Sequence[Response]) -> None:
         """One read's worth of responses."""
@@ -61,9 +66,12 @@ class Answers:
         taken: dict[str, list[float]] = {}
         asked: dict[str, int] = {}
         always = bind.carrier.receipts == "always"
+        holds = station.holds if station.holds else None  # hardly ever does anything hold a destination
         for response in responses:
             part, attempt, network = cast(Row, response.token)
             if response.command_status == names.ESME_ROK:
+                if holds is not None:
+                    holds.answered(part.destination_addr)
                 message_id = response_message_id(response.body)
                 key = receipt.response_key(rule, message_id)
                 events.append(
@@ -81,6 +89,10 @@ class Answers:
                 said = verdict(response.command_status, bind.carrier.outcomes)
                 sent_at = response.sent_at
                 station.answered(bind.label, network, said.blame, monotonic - sent_at, monotonic, 1, sent_at)
+                if said.blame == Blame.CONGESTED:
+                    station.holds.refused(part.destination_addr, monotonic, sent_at)
+                elif holds is not None and said.blame != Blame.THROTTLED:
+                    holds.answered(part.destination_addr)
                 events.append(self._refused(part, attempt, response.command_status, said, wall))
         for network, times in taken.items():
             receipts = asked.get(network, 0)
@@ -113,9 +125,11 @@ class Answers:
         other = self._board.other_carrier(part, set(tried)) if said.elsewhere else None
         if other is not None:
             return wall, other, what
-        round_number = tried.count(carrier) - 1
-        schedule = limits.retry_schedule_s
-        pause_s = schedule[min(round_number, len(schedule) - 1)]
+        if said.blame == Blame.CONGESTED:  # due at once, so that it stands by its age; the hold says when it goes
+            return wall, carrier, f"{what}; {part.destination_addr} is held there"
+        schedule = self._schedules[part.message_class]
+        waits = len(tried) - len(set(tried))  # it has waited so often already
+        pause_s = schedule[min(waits, len(schedule) - 1)]
         following = self._board.other_carrier(part, {carrier}) if said.elsewhere else None
         return wall + pause_s, following or carrier, f"{what}; every carrier was tried, again in {pause_s:g} s"
 
@@ -139,3 +153,9 @@ class Answers:
             station.answered(bind.label, network, Blame.UNKNOWN, timeout_s, now, parts, now)
         part_ids = [part.part_id for part, attempt, _ in rows if attempt == len(part.attempts) - 1]
         self._board.journal.append([Doubted(clock.wall(), part_ids, why)], must=True)
+
+
+def schedule_s(limits: Limits, message_class: MessageClass) -> tuple[float, ...]:
+    """The waits between tries of a class, in seconds; a class without its own has that of all."""
+    own: tuple[float, ...] = getattr(limits, f"retry_schedule_{message_class.name.lower()}_s")
+    return own or limits.retry_schedule_s

@@ -12,11 +12,13 @@ STRATEGIES
     straight through    A new part whose carrier has room and no queue shares the commit of its acceptance: one fsync
                         from submit_sm to the carrier.
     queues              Otherwise it queues at the carrier chosen for it, in the lane of its class: otp, alert, info,
-                        marketing. A carrier's own task empties its lanes as its windows and pace allow.
+                        marketing. A carrier's own task empties its lanes as its windows and pace allow, the most urgent
+                        first, with a floor for the others (`policy/turns`); what comes back stands by its age (`lane`).
     moving              Parts queued at a carrier that is sick, drained or without room move to one the plan prefers and
                         that has room, each with its reason. A multipart message moves only while none of its parts
                         went (law 8).
-    nobody in the way   A part that may not go holds up only those that may not go either (`carriers/lanes`).
+    nobody in the way   A part that may not go (dead network, cap used up, full handset) stands aside and holds up only
+                        those that may not go either (`carriers/lanes`, `policy/caps`, `policy/holds`).
     shared plans        Who may take a route and class now, with what weight and why, is computed once per `plan_ttl_s`
                         and whenever a carrier's health changes, not per message.
     reserve, journal,   A place in a bind's window and a token of its pace are taken before the attempt is written down
@@ -97,16 +99,16 @@ class Flight:
         if pin is not None:
             carrier, reason = pin[0], f"with its other parts on {pin[1]}"
         else:
-            carrier, reason = dispatch.choose(rule, message_class, now, self._loads)
+            carrier, reason = dispatch.choose(rule, message_class, now, self._loads, esme, destination_addr)
         self._loads[carrier] += 1
-        if not dispatch.draining and not dispatch.lanes.ahead(carrier, message_class):
+        if not dispatch.draining and dispatch.lanes.passes(carrier, message_class, esme, destination_addr):
             station = dispatch.stations[carrier]
-            if not station.drained:
+            if not station.drained and station.blocked(esme, message_class, destination_addr, now) is None:
                 if pin is None:
                     bind = station.bind_with_room(now, rule.route, message_class, multipart)
                 else:
                     bind = station.bind_named(pin[1], now)
-                if bind is not None and station.grant(now):
+                if bind is not None and station.admit(esme, message_class, destination_addr, now):
                     self.add(part_id, bind, rule.route.name, rule.network, reason, multipart)
         return rule.route.name, carrier
 
@@ -234,12 +236,15 @@ class Dispatch:
         self._plans[key] = (now + self.limits.plan_ttl_s, plan)
         return plan
 
-    def choose(self, rule: Rule, message_class: int, now: float, loads: Mapping[str, int]) -> tuple[str, str]:
+    def choose(
+        self, rule: Rule, message_class: int, now: float, loads: Mapping[str, int], esme: str, to: str
+    ) -> tuple[str, str]:
         """(carrier, reason) for one part; where it waits, when nobody may take it now. `loads`: parts at each
         carrier."""
         plan = self.plan(rule, message_class, now)
         for probe in plan.probes:
-            if not self.lanes.ahead(probe.carrier, message_class) and self.claim_probe(probe.carrier, rule, now):
+            goes = self.stations[probe.carrier].blocked(esme, message_class, to, now) is None
+            if goes and self.lanes.idle(probe.carrier) and self.claim_probe(probe.carrier, rule, now):
                 return probe.carrier, probe.reason
         ranked = decide.pick(plan, self._rng, loads) or plan.waiting
         return ranked.carrier, ranked.reason
@@ -263,8 +268,9 @@ class Dispatch:
         rule = self.rule(part)
         if rule is None:
             return None
-        plan = self.plan(rule, part.message_class, self.ports.clock.monotonic())
-        return next((ranked.carrier for ranked in plan.choices if ranked.carrier not in tried), None)
+        now = self.ports.clock.monotonic()
+        names = [ranked.carrier for ranked in self.plan(rule, part.message_class, now).choices]
+        return next((name for name in names if name not in tried and self.stations[name].takes(part, now)), None)
 
     def pin(self, multipart: str) -> Pin | None:
         """Where this multipart message went, or is about to."""
@@ -315,7 +321,7 @@ class Dispatch:
         and those whose retry or doubt ends later. What no route leads to waits until its validity ends."""
         while True:
             strays = self._strays = trio.Event()
-            round_ = Round(self.ports.clock.monotonic(), self.ports.clock.wall(), thorough=True)
+            round_ = Round(self.ports.clock.monotonic(), self.ports.clock.wall())
             for name in sorted(self.ledger.queues.lanes.keys() - self.stations.keys()):
                 for part in self.ledger.queues.due(name):
                     rule = self.rule(part)
@@ -345,8 +351,8 @@ class Dispatch:
                 await self.journal.commit(events, flight.leave)
                 await self.journal.healthy()
                 continue
-            # Nothing could go: until something changes, or until pace, pause or a fresh plan may allow it.
-            with trio.move_on_at(station.next_chance(now)):
+            # Nothing could go: until something changes, or until pace, pause, cap, hold or a fresh plan may allow it.
+            with trio.move_on_at(min(station.next_chance(now), self.lanes.next_chance(name))):
                 await wake.wait()
 
     # -- after the commit ----------------------------------------------------------------------------------------------

@@ -1,30 +1,60 @@
-"""A carrier's lanes, looked through: which of the parts that wait there go now, which move, which stay.
+"""A carrier's lanes, looked through: which of the parts that wait there go now, which move, which stand aside.
 
 Rules:
-- Most urgent class first, oldest first within it; the order of what waits for room is kept.
-- A part that may not go (its network is dead here, the carrier is drained, its bind is down) and has no other carrier
-  holds up only those of its route, network and class: the others are looked at past it.
+- The most urgent class goes first, but for the floor of those below it (`policy/turns`); the oldest first within it.
+  Newcomers go straight through only where they would overtake nobody.
+- A part that room would not help stands aside under a key (`lane`) and holds up nobody: its network is dead here, the
+  carrier is drained, its bind is down; a cap is used up (`policy/caps`), its handset is full (`policy/holds`).
+- From a carrier that cannot take a part it moves to one whose queue is worth joining; from one that is full or capped
+  to one that has room now, the paid-for backups only after `spill_wait_s`.
 - Behind a part that waits for room, parts of other routes may have room elsewhere. They are looked at too, but only
   once a `plan_ttl_s`: at full load a carrier is woken a thousand times a second.
-- At most `dispatch_batch_max` parts of a lane are looked at in a round; when that many cannot go, they step back.
+- At most `dispatch_batch_max` parts are looked at before the next commit, and as many again behind those that wait.
 
-Walk: `carriers/dispatch` calls `pick` for each carrier's task, and `ahead` for each new part.
+Drawback of the simple way. Walking the queue from its head until somebody cannot go: one full handset, one dead network
+or one capped customer at the head stops everybody, and a hundred thousand parts of a dead carrier are walked again at
+each wake-up.
+
+Idea. Everything that stands aside is one row under one key; only its oldest is looked at, when its time has come: it
+goes, and twice as many follow, or it stays, and so does the row.
+
+    pick:   what is aside and whose time has come: release 1, or twice as many as last time if those got away
+            while room, and somebody waits, and the batch lasts:
+                part = oldest of turns.next(classes that wait)
+                goes (bind, pace, caps, hold) | moves | stands aside under a key | no room: stop
+            once a plan_ttl: those behind, for parts that may move
+            again at: the caps' next tokens, the end of a hold, the next plan
+
+Limits: a part behind more than `dispatch_batch_max` others that wait for room is not looked at for another carrier
+until they go. Between the classes of one destination there is no order.
+
+Walk: `carriers/dispatch` calls `pick` for each carrier's task, and `passes` for each new part.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
+from collections.abc import Iterator
 from itertools import islice
-from typing import Protocol
+from typing import Final, Protocol
 
 from smsroute.carriers.bind import Bind
 from smsroute.carriers.station import Station
 from smsroute.config import Limits
+from smsroute.lane import Key, Lane
 from smsroute.ledger import Ledger
-from smsroute.message import AnyEvent, Moved, Part
+from smsroute.message import AnyEvent, MessageClass, Moved, Part
+from smsroute.policy.caps import words
+from smsroute.policy.turns import Turns
 from smsroute.ports import Ports
 from smsroute.routing.decide import Plan, Ranked
 from smsroute.routing.table import Rule
+
+CLASSES: Final = len(MessageClass)
+
+REST: Final[Key] = ("rest",)
+"""More wait than one batch: nothing stands aside under it, it only says that the next round follows at once."""
 
 
 class Flight(Protocol):
@@ -51,18 +81,22 @@ class Board(Protocol):
 class Round:
     """One look through a carrier's lanes. `now`: monotonic seconds; `wall`: Unix seconds."""
 
-    __slots__ = ("full", "held", "moved", "now", "stuck", "taken", "thorough", "waits", "wall")
+    __slots__ = ("aside", "full", "held", "moved", "now", "sent", "taken", "wall")
 
-    def __init__(self, now: float, wall: float, *, thorough: bool) -> None:
+    def __init__(self, now: float, wall: float) -> None:
         self.now = now
         self.wall = wall
-        self.thorough = thorough  # also look behind a part that waits for room
         self.full = False  # no bind has room, or pace is used up
-        self.waits = False  # somebody waits for room
+        self.sent = 0
         self.held: set[tuple[str, str, int]] = set()  # (route, network, class) that can go nowhere just now
-        self.stuck: list[str] = []  # parts that room would not help
+        self.aside: list[tuple[Part, Key]] = []  # parts that room would not help
         self.moved: dict[tuple[str, str, str], list[str]] = {}  # (carrier, route, reason) -> parts
         self.taken: Counter[str] = Counter()  # parts moved to each carrier
+
+    @property
+    def changed(self) -> bool:
+        """Whether any part went, moved or stood aside: else another look would find the same."""
+        return bool(self.sent or self.moved or self.aside)
 
     def move(self, part: Part, carrier: str, route: str, reason: str) -> None:
         """This part changes queue."""
@@ -77,92 +111,191 @@ class Round:
         ]
 
 
+class _Side:
+    """What one carrier's lanes need to remember between two looks."""
+
+    __slots__ = ("due", "follow", "look_at", "turns", "when")
+
+    def __init__(self, floor_share: float) -> None:
+        self.turns = Turns(floor_share)
+        self.look_at = 0.0  # when those behind parts that wait for room are looked at again
+        self.due: list[tuple[float, int, Key]] = []  # a heap of what stands aside, by when it is looked at again
+        self.when: dict[tuple[int, Key], float] = {}  # the one entry of the heap that counts
+        self.follow: dict[tuple[int, Key], int] = {}  # how many come back at the next look
+
+    def put(self, message_class: int, key: Key, at: float) -> None:
+        """Look at what stands aside there again at `at`."""
+        if self.when.get((message_class, key)) != at:
+            self.when[message_class, key] = at
+            heapq.heappush(self.due, (at, message_class, key))
+
+    def ready(self, now: float) -> Iterator[tuple[int, Key]]:
+        """What is to be looked at now, each once."""
+        due, when = self.due, self.when
+        while due and due[0][0] <= now:
+            at, message_class, key = heapq.heappop(due)
+            if when.get((message_class, key)) == at:
+                del when[message_class, key]
+                yield message_class, key
+
+    def next_at(self) -> float:
+        """When that is again; inf when nothing stands aside."""
+        return self.due[0][0] if self.due else float("inf")
+
+
 class Lanes:
     """See the module. `now` is monotonic seconds throughout."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self._passed: set[str] = set()  # carriers where nobody waits for room
-        self._look_at: dict[str, float] = {}  # when a carrier's lanes are next looked through thoroughly
+        self._sides: dict[str, _Side] = {}
 
     def ahead(self, carrier: str, message_class: int) -> bool:
-        """Whether a newcomer of this class would overtake parts that wait there for room."""
-        return carrier not in self._passed and self._board.ledger.queues.ahead(carrier, message_class)
+        """Whether parts of this class or a more urgent one wait their turn there."""
+        return self._board.ledger.queues.ahead(carrier, message_class)
+
+    def idle(self, carrier: str) -> bool:
+        """Whether nobody waits a turn there: a newcomer is sure to be next."""
+        return not self._board.ledger.queues.ahead(carrier, CLASSES - 1)
+
+    def passes(self, carrier: str, message_class: int, esme: str, to: str) -> bool:
+        """Whether a newcomer may go straight through: it would overtake nobody, and it is its class's turn."""
+        lanes = self._board.ledger.queues.lanes.get(carrier)
+        if lanes is None:
+            return True
+        below = False
+        for number, lane in enumerate(lanes):
+            if lane.size:
+                if lane.waits:
+                    if number <= message_class:
+                        return False
+                    below = True
+                if number == message_class and lane.aside:
+                    keys = (("to", to), ("esme", esme), ("class", MessageClass(message_class).name.lower()))
+                    if any(key in lane.aside for key in keys):
+                        return False
+        if below:
+            turns = self._side(carrier).turns
+            waiting = [lane.waits or number == message_class for number, lane in enumerate(lanes)]
+            if turns.next(waiting) != message_class:
+                return False
+            turns.went(message_class, waiting)
+        return True
+
+    def next_chance(self, carrier: str) -> float:
+        """When something that stands aside is looked at again."""
+        side = self._sides.get(carrier)
+        return float("inf") if side is None else side.next_at()
 
     def pick(self, station: Station, flight: Flight, now: float) -> list[AnyEvent]:
-        """The events that send, or move, the parts at the head of a carrier's lanes."""
-        name, most = station.carrier.name, self._board.limits.dispatch_batch_max
-        round_ = Round(now, self._board.ports.clock.wall(), thorough=now >= self._look_at.get(name, 0.0))
-        if round_.thorough:
-            self._look_at[name] = now + self._board.limits.plan_ttl_s
-        unseen = False
-        for lane in self._board.ledger.queues.lanes.get(name, ()):
-            for part in islice(lane.values(), most):
+        """The events that send, or move, parts that wait for a carrier."""
+        name, limits = station.carrier.name, self._board.limits
+        lanes = self._board.ledger.queues.lanes.get(name)
+        if lanes is None:
+            return []
+        side = self._side(name)
+        released = self._release(station, lanes, side, now)
+        round_ = Round(now, self._board.ports.clock.wall())
+        rest = self._go(station, flight, lanes, side, round_)
+        if round_.full and now >= side.look_at:
+            side.look_at = now + limits.plan_ttl_s
+            for part in rest:
                 self._look(station, flight, part, round_)
-                if round_.full and not round_.thorough:
-                    break
-            if len(lane) > most:
-                unseen = True
-                for part_id in round_.stuck:  # else those behind them would never be looked at
-                    lane.move_to_end(part_id)
-            round_.stuck.clear()
-            if round_.full and not round_.thorough:
-                break
-        if unseen or round_.waits:
-            self._passed.discard(name)
-        else:
-            self._passed.add(name)
+        for part, key in round_.aside:
+            lanes[part.message_class].set_aside(part, key)
+        self._look_again(station, lanes, side, round_, released)
         return round_.moves() + flight.attempts(round_.wall)
 
-    def _look(self, station: Station, flight: Flight, part: Part, round_: Round) -> None:
-        """Send one part, move it, or leave it where it is."""
+    # -- who goes ------------------------------------------------------------------------------------------------------
+
+    def _go(
+        self, station: Station, flight: Flight, lanes: tuple[Lane, ...], side: _Side, round_: Round
+    ) -> Iterator[Part]:
+        """Send, move or set aside, turn by turn, until there is no room or the batch is over; gives those behind."""
+        most, turns = self._board.limits.dispatch_batch_max, side.turns
+        rows = [iter(lane) for lane in lanes]
+        heads = [next(row, None) for row in rows]
+        for _ in range(most):
+            waiting = [head is not None for head in heads]
+            if True not in waiting:
+                break
+            number = turns.next(waiting) if waiting.count(True) > 1 else waiting.index(True)
+            part = heads[number]
+            assert part is not None
+            if self._look(station, flight, part, round_):
+                turns.went(number, waiting)
+                round_.sent += 1
+            if round_.full:
+                break
+            heads[number] = next(rows[number], None)
+        else:
+            if round_.changed:  # more may wait: the next round follows at once
+                side.put(0, REST, round_.now)
+        return (
+            part
+            for head, row in zip(heads, rows, strict=True)
+            if head is not None
+            for part in (head, *islice(row, most // CLASSES))
+        )
+
+    def _look(self, station: Station, flight: Flight, part: Part, round_: Round) -> bool:
+        """Send one part (True), move it, set it aside, or leave it where it is."""
         board, name, now = self._board, station.carrier.name, round_.now
         pin = board.pin(part.multipart) if part.multipart else None
         if pin is not None:
             if pin[0] == name:
-                self._look_pinned(station, flight, part, pin[1], round_)
-            else:
-                round_.move(part, pin[0], part.route, "its other parts went there")
-            return
+                return self._look_pinned(station, flight, part, pin[1], round_)
+            round_.move(part, pin[0], part.route, "its other parts went there")
+            return False
         waits = (part.route, "*", part.message_class)  # for room: that is the same for all networks
         if round_.full and waits in round_.held:
-            return
+            return False
         rule = board.rule(part)
         route, network = (rule.route.name, rule.network) if rule is not None else (part.route, "")
         here = (route, network, part.message_class)
         if here in round_.held:
-            round_.stuck.append(part.part_id)
-            return
-        why_not = self._why_not(station, rule, part, now)
+            round_.aside.append((part, ("way", route, network)))
+            return False
+        key = station.blocked(part.esme, part.message_class, part.destination_addr, now)
+        why_not = self._why_not(station, rule, part, now, goes=key is None)
+        if why_not:
+            key = ("way", route, network)
         bind = None
-        if not why_not and not round_.full:
+        if key is None and not round_.full:
             bind = station.bind_with_room(now, rule.route if rule else None, part.message_class, part.multipart)
-        if bind is not None and station.grant(now):
+        if bind is not None and station.admit(part.esme, part.message_class, part.destination_addr, now):
             flight.add(part.part_id, bind, route, network, part.why or "its turn came", part.multipart)
-            return
-        waits_s = 0.0 if why_not else max(0.001, round_.wall - part.due_at)
-        other = self._elsewhere(rule, part, name, round_.taken, now, waits_s) if rule is not None else None
+            return True
+        other = self._elsewhere(rule, part, station, round_, key) if rule is not None else None
         if other is not None:
-            round_.move(part, other.carrier, route, f"{why_not or 'no room at ' + name}; {other.reason}")
-        elif why_not:
-            round_.held.add(here)
-            round_.stuck.append(part.part_id)
+            why = why_not or (f"no room at {name}" if key is None else self.why_aside(station, key, now))
+            round_.move(part, other.carrier, route, f"{why}; {other.reason}")
+        elif key is not None:
+            if why_not:
+                round_.held.add(here)
+            round_.aside.append((part, key))
         else:
             round_.held.add(waits)
-            round_.full = round_.waits = True
+            round_.full = True
+        return False
 
-    def _look_pinned(self, station: Station, flight: Flight, part: Part, bind_name: str, round_: Round) -> None:
+    def _look_pinned(self, station: Station, flight: Flight, part: Part, bind_name: str, round_: Round) -> bool:
         """A part of a message that others of went by this bind: it goes there or stays (law 8)."""
-        bind = station.bind_named(bind_name, round_.now)
-        if bind is not None and station.grant(round_.now):
-            flight.add(part.part_id, bind, part.route, "", "with its other parts", part.multipart)
-        elif station.bind_lives(bind_name, round_.now):
-            round_.waits = True
-        else:
-            round_.stuck.append(part.part_id)
+        now = round_.now
+        key = station.blocked(part.esme, part.message_class, part.destination_addr, now)
+        if key is None:
+            bind = station.bind_named(bind_name, now)
+            if bind is not None and station.admit(part.esme, part.message_class, part.destination_addr, now):
+                flight.add(part.part_id, bind, part.route, "", "with its other parts", part.multipart)
+                return True
+            if station.bind_lives(bind_name, now):
+                return False  # room will come, and it is not the room of others
+        round_.aside.append((part, key or ("bind", bind_name)))
+        return False
 
-    def _why_not(self, station: Station, rule: Rule | None, part: Part, now: float) -> str:
-        """Why a queued part may not go to the carrier it waits for; "" when it may."""
+    def _why_not(self, station: Station, rule: Rule | None, part: Part, now: float, *, goes: bool) -> str:
+        """Why a queued part may not go to the carrier it waits for; "" when it may. `goes`: nothing else stops it, so
+        that it may be the probe."""
         if station.drained:
             return f"{station.carrier.name} is drained: {station.drained}"
         if rule is None:
@@ -171,26 +304,96 @@ class Lanes:
         if any(ranked.carrier == station.carrier.name for ranked in plan.choices):
             return ""
         probed = any(probe.carrier == station.carrier.name for probe in plan.probes)
-        if probed and self._board.claim_probe(station.carrier.name, rule, now):
+        if probed and goes and self._board.claim_probe(station.carrier.name, rule, now):
             return ""
         return next((reason for name, reason in plan.refused if name == station.carrier.name), "not of this route")
 
-    def _elsewhere(
-        self, rule: Rule, part: Part, name: str, taken: Counter[str], now: float, waits_s: float
-    ) -> Ranked | None:
-        """Another carrier of the plan that has room now, less what this round has already moved there.
+    def _elsewhere(self, rule: Rule, part: Part, station: Station, round_: Round, key: Key | None) -> Ranked | None:
+        """Another carrier of the plan that would take the part, less what this round has already moved there.
 
-        `waits_s`: for how long the part has waited at a carrier that would take it; a full window is no reason to pay
-        for a backup until `spill_wait_s` is over.
+        A full window is no reason to pay for a backup until the part has waited `spill_wait_s`; a cap is none to leave
+        at all.
         """
+        limits, now = self._board.limits, round_.now
+        gone = key is not None and key[0] == "way"
+        waited_s = round_.wall - part.due_at
+        patient = not gone and 0 <= waited_s < limits.spill_wait_s  # below 0: the clock was set back while it waited
+        if patient and key is not None and key[0] in ("class", "esme"):
+            return None
         plan = self._board.plan(rule, part.message_class, now)
-        patient = 0 < waits_s < self._board.limits.spill_wait_s
         for ranked in plan.choices:
             other = self._board.stations[ranked.carrier]
-            if ranked.carrier == name or self.ahead(ranked.carrier, part.message_class):
+            if other is station or (patient and ranked.tier != "primary"):
                 continue
-            if patient and ranked.tier != "primary":
-                continue
-            if other.headroom(now) > taken[ranked.carrier]:
+            if gone:
+                room = other.worth(part.message_class, now)
+            else:
+                room = 0 if self.ahead(ranked.carrier, part.message_class) else other.headroom(now)
+            if room > round_.taken[ranked.carrier] and other.takes(part, now):
                 return ranked
         return None
+
+    # -- who stands aside ----------------------------------------------------------------------------------------------
+
+    def why_aside(self, station: Station, key: Key, now: float) -> str:
+        """What parts under `key` wait for, for people."""
+        name = station.carrier.name
+        if key[0] == "to":
+            times = station.holds.times(key[1])
+            return f"the queue of {key[1]} is full at {name} ({times} in a row)"
+        if station.caps is not None and key[0] in ("class", "esme"):
+            return f"capped: {words(key, station.caps.rates[key])} at {name}"
+        return f"its bind {key[1]} is down" if key[0] == "bind" else f"{name} cannot take route {key[1]} now"
+
+    def _side(self, carrier: str) -> _Side:
+        side = self._sides.get(carrier)
+        if side is None:
+            side = self._sides[carrier] = _Side(self._board.limits.lane_floor_share)
+        return side
+
+    def _release(self, station: Station, lanes: tuple[Lane, ...], side: _Side, now: float) -> list[tuple[int, Key]]:
+        """Bring back what stands aside and may go by now; what was looked at."""
+        holds = station.holds
+        if holds.freed:
+            for to in holds.freed:
+                for lane in lanes:
+                    lane.release(("to", to), len(lane.aside.get(("to", to), ())))
+            holds.freed.clear()
+        released: list[tuple[int, Key]] = []
+        for number, key in side.ready(now):
+            if lanes[number].release(key, 1 if key[0] == "to" else side.follow.get((number, key), 1)):
+                released.append((number, key))
+            else:
+                side.follow.pop((number, key), None)
+        return released
+
+    def _look_again(
+        self,
+        station: Station,
+        lanes: tuple[Lane, ...],
+        side: _Side,
+        round_: Round,
+        released: list[tuple[int, Key]],
+    ) -> None:
+        """Say when what stands aside is looked at next."""
+        now, limits = round_.now, self._board.limits
+        blocked = {(part.message_class, key) for part, key in round_.aside}
+        for entry in released:
+            number, key = entry
+            if entry in blocked or key not in lanes[number].aside:
+                side.follow.pop(entry, None)
+                continue
+            side.follow[entry] = min(limits.dispatch_batch_max, 2 * side.follow.get(entry, 1))
+            later = round_.full or key[0] == "to" or not round_.changed
+            side.put(number, key, now + limits.plan_ttl_s if later else now)
+        for number, key in blocked:
+            if (number, key) not in side.when:
+                side.put(number, key, now + self._pause_s(station, key, now))
+
+    def _pause_s(self, station: Station, key: Key, now: float) -> float:
+        limits = self._board.limits
+        if key[0] == "to":
+            return max(station.holds.held(key[1], now), limits.sweep_interval_min_s)
+        if station.caps is not None and key[0] in ("class", "esme"):
+            return max(station.caps.delay(key, now), limits.sweep_interval_min_s)
+        return limits.plan_ttl_s

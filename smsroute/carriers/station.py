@@ -1,7 +1,8 @@
 """One carrier as the engine runs it: its binds, its pace, and the dossier of what is known about it.
 
 Rules:
-- Pace is one bucket for all binds, never above the contract; congestion turns it down and pauses it.
+- Pace is one bucket for all binds, never above the contract; congestion turns it down and pauses it. Caps and held
+  destinations are asked first: what they stop costs no pace.
 - The carrier has a bind as long as one that sends is up; the last one down makes it dead at once.
 - New parts go by the least loaded bind of those that live (`routing/sisters`), one part by one that is to be asked
   whether it lives: a part of one message alone, of a class that may be sent again, or any after `probe_wait_s`. A part
@@ -17,8 +18,11 @@ import random
 
 from smsroute.carriers.bind import Bind, Desk, Place, places_of
 from smsroute.config import Carrier, Limits, Route
+from smsroute.lane import Key
 from smsroute.ledger import Ledger
-from smsroute.message import Blame, MessageClass
+from smsroute.message import Blame, MessageClass, Part
+from smsroute.policy.caps import caps_of
+from smsroute.policy.holds import Holds
 from smsroute.policy.rates import BURST_S, ContractBucket
 from smsroute.ports import Ports
 from smsroute.routing.dossier import Dossier
@@ -41,6 +45,8 @@ class Station:
         now = ports.clock.monotonic()
         self.dossier = Dossier(carrier, limits, now, [bind.name for bind in self._senders])
         self._bucket = ContractBucket(carrier.rate, now)
+        self.caps = caps_of(carrier, now)
+        self.holds = Holds(limits.destination_hold_s, limits.destination_hold_max_s, limits.destination_holds_max)
         self._handful = max(1, int(carrier.rate * BURST_S / 2))
         self._queues = ledger.queues
         self._rng: random.Random = ports.entropy.rng(f"health/{carrier.name}")
@@ -54,6 +60,8 @@ class Station:
         self.dossier.adopt(carrier, now)
         self._bucket.resize(carrier.rate, now)
         self._handful = max(1, int(carrier.rate * BURST_S / 2))
+        if carrier.caps != before.caps:
+            self.caps = caps_of(carrier, now)
         stays = [bind for bind in self.binds if not bind.leaving] if _identity(before) == _identity(carrier) else []
         kept: list[Bind] = []
         missing: list[tuple[str, Place]] = []
@@ -183,6 +191,36 @@ class Station:
     def grant(self, now: float) -> bool:
         """Take one part's worth of pace, if there is one."""
         return now >= self.dossier.congestion.paused_until and self._bucket.take(1, now) == 1
+
+    def blocked(self, esme: str, message_class: int, to: str, now: float) -> Key | None:
+        """What stops such a part here whatever the room: its destination is held, or a cap is used up."""
+        if self.holds and self.holds.held(to, now):
+            return ("to", to)
+        return None if self.caps is None else self.caps.blocked(esme, message_class, now)
+
+    def admit(self, esme: str, message_class: int, to: str, now: float) -> bool:
+        """Take one part's worth of pace and of its caps, if such a part may go now."""
+        if self.caps is None and not self.holds:
+            return self.grant(now)
+        if self.blocked(esme, message_class, to, now) is not None or not self.grant(now):
+            return False
+        if self.caps is not None:
+            self.caps.went(esme, message_class, now)
+        self.holds.went(to, now)
+        return True
+
+    def takes(self, part: Part, now: float) -> bool:
+        """Whether neither a hold nor a cap stops this part here."""
+        return self.blocked(part.esme, part.message_class, part.destination_addr, now) is None
+
+    def worth(self, message_class: int, now: float) -> int:
+        """Parts of this class worth queueing here for `spill_wait` at the most, less those that wait before them: what
+        leaves a carrier that is gone may wait here for its turn."""
+        if self.drained:
+            return 0
+        before = self._queues.waiting(self.carrier.name, message_class)
+        pace = self.dossier.congestion.pace(now)
+        return max(self.headroom(now), int(pace * self._limits.spill_wait_s)) - before
 
     def headroom(self, now: float) -> int:
         """Parts it can take right now: windows, pace, pauses."""

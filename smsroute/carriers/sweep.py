@@ -1,6 +1,8 @@
 """The timekeeper of messages: retries due, validity that ends, doubt that has lasted, receipts and orphans grown old.
 
 Rules:
+- A wall clock that is set back holds no retry: what waits is moved with it, and at the start nothing waits longer than
+  the longest wait there is.
 - Wakes once a `sweep_interval_s`, or earlier for a retry; each round looks at a bounded number of parts.
 - Over-age is told, never silent: a part still due ends EXPIRED; one a carrier took and nobody ever told about ends
   UNKNOWN, `receipt_grace_s` after its validity, once a carrier that can be asked was asked (`carriers/query`).
@@ -16,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
+from smsroute.carriers.answers import schedule_s
 from smsroute.carriers.query import Queries, Slices
 from smsroute.config import Config, InDoubt, Route
 from smsroute.ledger import Ledger
@@ -54,6 +57,7 @@ class Sweep:
         self._queries = queries
         self._round_at = 0.0  # monotonic: doubt is looked at once an interval, however often retries wake us
         self._doubted = Slices(lambda: ledger.in_doubt)
+        self._lag_s = ports.clock.monotonic() - ports.clock.wall()  # grows when the wall clock is set back
         self.adopt(config.routes)
 
     def adopt(self, routes: Iterable[Route]) -> None:
@@ -63,8 +67,10 @@ class Sweep:
     async def run(self) -> None:
         """Until cancelled."""
         clock = self._ports.clock
+        self._restored(clock.wall())
         while True:
             now = clock.wall()
+            self._heed_clock(now)
             next_due_at = self._ledger.queues.release(now)
             self._released()
             events = self._events(now)
@@ -72,6 +78,20 @@ class Sweep:
                 await self._journal.commit(events)
             pause_s = min(max(next_due_at - clock.wall(), 0.0), self._limits.sweep_interval_s)
             await clock.sleep_until(clock.monotonic() + max(pause_s, self._limits.sweep_interval_min_s))
+
+    def _restored(self, now: float) -> None:
+        """The clock may have been set back while nobody ran: no retry waits for the day it catches up."""
+        limits = self._limits
+        longest_s = max(max(schedule_s(limits, message_class)) for message_class in MessageClass)
+        excess_s = self._ledger.queues.latest() - now - longest_s
+        if excess_s > limits.clock_step_s:
+            self._ledger.queues.set_back(excess_s)
+
+    def _heed_clock(self, now: float) -> None:
+        lag_s = self._ports.clock.monotonic() - now
+        if lag_s - self._lag_s > self._limits.clock_step_s:
+            self._ledger.queues.set_back(lag_s - self._lag_s)
+        self._lag_s = lag_s
 
     def _events(self, now: float) -> list[AnyEvent]:
         limits = self._limits

@@ -13,6 +13,7 @@ from smsroute.config.load import Places, load, places
 from smsroute.config.nouns import (
     BindConfig,
     Carrier,
+    CarrierCaps,
     Choice,
     Config,
     ConfigError,
@@ -30,6 +31,7 @@ from smsroute.config.nouns import (
 __all__ = [
     "BindConfig",
     "Carrier",
+    "CarrierCaps",
     "Choice",
     "Config",
     "ConfigError",

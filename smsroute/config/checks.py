@@ -23,6 +23,7 @@ ORDERED: Final = (
     ("outbox_retry_min_s", "outbox_retry_max_s"),
     ("ejection_min_s", "ejection_max_s"),
     ("throttle_pause_s", "throttle_pause_max_s"),
+    ("destination_hold_s", "destination_hold_max_s"),
     ("validity_default_s", "validity_max_s"),
     ("esme_open_messages_max", "open_messages_max"),
     ("links_per_peer_max", "sessions_max"),

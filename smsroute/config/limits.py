@@ -94,12 +94,17 @@ class Limits:
     queries_max:                int   = count(5, 1, 1000, "unanswered per bind, beside its window")
     receipt_grace_s:            float = seconds(3600, 0, 7 * DAY, "past validity before we say UNKNOWN ourselves")
     retry_schedule_s: tuple[float, ...]   = seconds_list((1, 5, 30, 120, 600), 0.01, DAY, "waits between tries")
-    attempts_max:               int   = count(10, 1, 1000, "Kannel and Jasmin stop at 20 tries and fewer")
+    retry_schedule_otp_s: tuple[float, ...] = seconds_list((1, 2, 4, 8, 15), 0.01, DAY, "of a code that soon is old")
+    retry_schedule_alert_s: tuple[float, ...] = seconds_list((), 0.01, DAY, "empty: as retry_schedule")
+    retry_schedule_info_s: tuple[float, ...] = seconds_list((), 0.01, DAY, "empty: as retry_schedule")
+    retry_schedule_marketing_s: tuple[float, ...] = seconds_list((), 0.01, DAY, "empty: as retry_schedule")
+    attempts_max:               int   = count(200, 1, 1000, "a day of the schedule; validity ends a message before it")
     otp_resend_after_s:         float = seconds(10, 0.1, DAY, "in doubt, where the route says nothing")
     sweep_interval_s:           float = seconds(1, 0.01, 60, "validity, doubt and orphans are looked at this often")
     sweep_interval_min_s:       float = seconds(0.01, 0.001, 1, "and retries due at most this often")
     sweep_parts_max:            int   = count(10_000, 1, 1_000_000, "parts looked at in one round: some 5 ms")
     dispatch_batch_max:         int   = count(2000, 1, 100_000, "parts one bind takes in one go")
+    clock_step_s:               float = seconds(0.5, 0.01, 3600, "wall set back by more: retries do not wait for it")
     drain_timeout_s:            float = seconds(20, 0, 3600, "at stop, for answers in flight; systemd waits 90 s")
     leave_receipts_s:           float = seconds(300, 0, DAY, "an account left the config: its receipts still come")
 
@@ -213,6 +218,12 @@ class Limits:
     hysteresis:                 float = decimal(0.05, 0, 1, "better by this much before traffic returns")
     hold_s:                     float = seconds(5, 0, 3600, "and for so long")
     plan_ttl_s:                 float = seconds(0.1, 0.001, 60, "a decision's table is recomputed this often")
+
+    # -- lanes and holds -----------------------------------------------------------------------------------------------
+    lane_floor_share:           float = decimal(0.05, 0, 0.25, "of what leaves, for each lane that waits below others")
+    destination_hold_s:         float = seconds(5, 0.01, 3600, "a handset's queue is full; then twice that, and so on")
+    destination_hold_max_s:     float = seconds(300, 0.01, DAY, "the longest; a phone that is off is asked so often")
+    destination_holds_max:      int   = count(10_000, 1, 1_000_000, "held at one carrier; the oldest is let go")
 
     # -- congestion is not death ---------------------------------------------------------------------------------------
     throttle_pause_s:           float = seconds(0.1, 0, 600, "after ESME_RTHROTTLED; doubles in a row. Kannel: 1 s")

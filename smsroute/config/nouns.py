@@ -173,6 +173,17 @@ class Dialect:
     errors: Mapping[Annotated[str, RECEIPT_ERROR], Annotated[Blame, BLAME]] = attrs.field(factory=dict)
 
 
+PARTS_RATE: Final = Rate(0.01, 1_000_000)
+
+
+@attrs.frozen
+class CarrierCaps:
+    """What one ESME, or one class, may take of a carrier, in parts per second."""
+
+    esmes: Mapping[Annotated[str, ESME_NAME], Annotated[float, PARTS_RATE]] = attrs.field(factory=dict)
+    classes: Mapping[Annotated[MessageClass, CLASS], Annotated[float, PARTS_RATE]] = attrs.field(factory=dict)
+
+
 @attrs.frozen
 class Carrier:
     """An operator whose SMSC we bind to."""
@@ -197,6 +208,7 @@ class Carrier:
     dialect: Dialect = Dialect()
     outcomes: Mapping[Annotated[int, Code()], Annotated[Blame, BLAME]] = attrs.field(factory=dict)  # over the table
     shadow: bool = False  # health is measured and shown, and not acted on
+    caps: CarrierCaps = CarrierCaps()
 
 
 @attrs.frozen

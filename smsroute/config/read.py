@@ -30,6 +30,7 @@ from smsroute.config.nouns import (
     CLASS,
     ESME_NAME,
     Carrier,
+    CarrierCaps,
     Choice,
     Config,
     Esme,
@@ -371,6 +372,14 @@ class Reader:
             self.references.extend((section, name, item) for name, item in zip(names, node.items, strict=True))
         return names
 
+    def by_reference(self, section: str, declared: Any, node: Node, steps: Steps) -> Any:
+        """Values by name, each of which must stand in `section`."""
+        found = self.value(declared, node, steps)
+        if not isinstance(found, _Missing):
+            assert isinstance(node, tree.Mapping)
+            self.references.extend((section, key.text, key) for key, _ in node.pairs)
+        return found
+
     def in_doubt(self, node: Node, steps: Steps) -> Any:
         """The policy for all four classes; `default` speaks for those not named. MISSING keeps the house's own."""
         if not isinstance(node, tree.Mapping):
@@ -444,5 +453,6 @@ CUSTOM: Final[dict[tuple[type, str], Callable[[Reader, Any, Node, Steps, Any], A
     (Route, "name"): lambda reader, declared, node, at, _kind: reader.route_name(declared, node, at),
     (Route, "esmes"): lambda reader, declared, node, at, _kind: reader.references_to("esmes", declared, node, at),
     (Choice, "carrier"): lambda reader, declared, node, at, _kind: reader.reference("carriers", declared, node, at),
+    (CarrierCaps, "esmes"): lambda reader, declared, node, at, _kind: reader.by_reference("esmes", declared, node, at),
     (Route, "in_doubt"): lambda reader, _type, node, at, _kind: reader.in_doubt(node, at),
 }

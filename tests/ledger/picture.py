@@ -14,10 +14,10 @@ ESMES = ("acme", "bank")
 def of_ledger(ledger: Ledger) -> dict[str, Any]:
     """Everything the ledger says, as plain values."""
     lanes = {
-        (carrier, message_class): sorted(lane)
+        (carrier, message_class): [part.part_id for part in lane]
         for carrier, by_class in ledger.queues.lanes.items()
         for message_class, lane in enumerate(by_class)
-        if lane
+        if lane.waits
     }
     for esme, outbox in ledger.outboxes.items():
         ready = [part.part_id for part in outbox.ready if part.part_id in outbox.owed]

@@ -11,10 +11,10 @@ from tests.ledger.desk import Desk
 
 
 def test_an_accepted_part_is_due_at_the_carrier_chosen_for_it() -> None:
-    """It is open, counted, queued, held for its ESME, and its id is the newest."""
+    """It is open, counted, queued by its id, held for its ESME, and the newest id is remembered."""
     desk = Desk()
     desk.accept("P2", "P1")
-    assert desk.due() == ["P2", "P1"]
+    assert desk.due() == ["P1", "P2"]
     assert (desk.ledger.open, desk.ledger.held, desk.ledger.counts.accepted) == (2, 2, 2)
     assert desk.ledger.held_by["acme"] == 2
     assert desk.ledger.last_part_id == "P2"
@@ -62,13 +62,13 @@ def test_an_attempt_of_a_part_that_ended_meanwhile_is_none() -> None:
     assert desk.ledger.counts.overtaken == 2
 
 
-def test_a_part_whose_bytes_never_left_is_due_again_behind_its_class() -> None:
-    """Withdrawn: the attempt stays in the story, marked, and counts for nothing."""
+def test_a_part_whose_bytes_never_left_is_due_again_where_it_stood() -> None:
+    """Withdrawn: it leads its lane as before; the attempt stays in the story, marked, and counts for nothing."""
     desk = Desk()
     desk.accept("P1", "P2")
     desk.attempt("P1")
     desk.withdraw("P1")
-    assert desk.due() == ["P2", "P1"]
+    assert desk.due() == ["P1", "P2"]
     assert [one.withdrawn for one in desk["P1"].attempts] == [True]
     assert desk.ledger.counts.withdrawn == 1
 
