@@ -109,15 +109,15 @@ def duplicates(
     return explained, unexplained
 
 
-def p99_s(promises: Iterable[Promise], since: float, until: float, end: float) -> float | None:
-    """Submit to the first receipt, of those accepted and submitted in [since, until); who was never told counts until
-    `end`. None when there are none."""
+def wait_s(promises: Iterable[Promise], since: float, until: float, end: float, part: float = 0.99) -> float | None:
+    """Submit to the first receipt: what `part` of those submitted in [since, until) stayed within; who was never told
+    counts until `end`. None when there are none."""
     waits = sorted(
         (promise.told_at or end) - promise.submitted_at
         for promise in promises
         if since <= promise.submitted_at < until and not promise.command_status
     )
-    return waits[min(len(waits) - 1, int(0.99 * len(waits)))] if waits else None
+    return waits[min(len(waits) - 1, int(part * len(waits)))] if waits else None
 
 
 def cost_per_thousand(taken: Iterable[Sequence[tuple[float, str]]], prices: dict[str, float]) -> float:
@@ -153,9 +153,10 @@ def figures(
         "resent_in_doubt": explained,
         "duplicates": unexplained,
         "elsewhere_s": elsewhere_s(books, promises, sick, times),
-        "p99_before_s": p99_s(accepted, times.start + WARM_UP_S, times.sick - LATE_S, over),
-        "p99_during_s": p99_s(accepted, times.sick, times.heal, over),
-        "p99_after_s": p99_s(accepted, times.heal, times.end, over),
+        "p99_before_s": wait_s(accepted, times.start + WARM_UP_S, times.sick - LATE_S, over),
+        "p99_during_s": wait_s(accepted, times.sick, times.heal, over),
+        "worst_during_s": wait_s(accepted, times.sick, times.heal, over, 1.0),
+        "p99_after_s": wait_s(accepted, times.heal, times.end, over),
         "share_before": usual,
         "share_sick": share(books.offers, sick, times.sick, times.heal),
         "goodput_s": len(during) / sick_s if sick_s else 0.0,

@@ -26,9 +26,10 @@ from smsroute.engine import Engine, build
 from smsroute.message import Blame
 from smsroute.ports import Ports
 from smsroute.routing import decide
-from smsroute.routing.decide import CarrierView, Plan
+from smsroute.routing.decide import Plan
 from smsroute.routing.health import HealthState
 from smsroute.routing.table import Rule
+from smsroute.routing.views import CarrierView
 from smsroute.store.base import Store
 
 ROW = 5

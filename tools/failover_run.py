@@ -56,6 +56,7 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (  # figure, heading, how it is writ
     ("elsewhere_s",     "elsewhere s",  "{:.1f}"),
     ("p99_before_s",    "p99 before s", "{:.1f}"),
     ("p99_during_s",    "during s",     "{:.1f}"),
+    ("worst_during_s",  "worst s",      "{:.1f}"),
     ("p99_after_s",     "after s",      "{:.1f}"),
     ("lost",            "lost",         "{:d}"),
     ("untold",          "untold",       "{:d}"),
@@ -188,7 +189,8 @@ def run_once(args: argparse.Namespace, where: Path, fault: str, policy: str) -> 
         "fault": fault,
         "policy": policy,
         **done,
-        "goodput_share": done["goodput_s"] / capacity if capacity else None,
+        # Less the second's worth of credit that a simulated carrier gives whoever was below its new rate.
+        "goodput_share": (done["goodput_s"] - contract / 2 / done["sick_s"]) / capacity if capacity else None,
         "engine_cpu_share": share,
     }
 

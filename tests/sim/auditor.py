@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 
@@ -65,6 +66,7 @@ class Auditor:
         self.paces: dict[str, Pace] = {name: Pace(terms.rate) for name, terms in carriers.values()}
         self.slack_s = SLACK_S
         self.longest_wait_s = 0.0  # from acceptance to the first copy
+        self.failover_s = math.inf  # and how long it may be, in a world where one carrier stays well
         self.life = 0
         self.clocks_agree = True  # nobody set the engine's clock, so its times are ours
         self.notes = 0
@@ -204,7 +206,7 @@ class Auditor:
         copy = Copy(token, carrier, str(session.link), number, now)
         for paper in self.by_token[token]:
             if not self.copies[token]:
-                self.longest_wait_s = max(self.longest_wait_s, now - paper.accepted_at)
+                self._waited(paper, now)
         copies = self.copies[token]
         copies.append(copy)
         session.copies[number] = copy
@@ -228,6 +230,13 @@ class Auditor:
         ahead = self.paces[carrier].count(now)
         if ahead > terms.rate * self.slack_s + 1.0:
             self.breach("law 7", f"{carrier} is fed {ahead:.1f} parts ahead of its {terms.rate:g}/s")
+
+    def _waited(self, paper: Paper, now: float) -> None:
+        """A part leaves for its first carrier, or never did."""
+        waited_s = now - paper.accepted_at
+        self.longest_wait_s = max(self.longest_wait_s, waited_s)
+        if waited_s > self.failover_s:
+            self.breach("law 6", f"{paper.token} waited {waited_s:.1f} s for a carrier, and one was well all the time")
 
     def _engine_promises(self, session: Session, sm: Message, pdu: Pdu) -> None:
         if pdu.command_status != names.ESME_ROK:
@@ -371,6 +380,8 @@ class Auditor:
             else:
                 self._final(paper, story)
         for token, papers in self.by_token.items():
+            if not self.copies[token]:
+                self._waited(papers[0], trio.current_time())
             self._duplicates(token, [(paper, stories[paper.part_id]) for paper in papers], handsets.get(token, 0))
         self._applied(stories)
         states = Counter(story.state for story in stories.values() if story is not None)

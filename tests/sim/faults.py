@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -112,16 +113,53 @@ def _mood(mode: Mode, name: str, bad_s: tuple[float, float]) -> Fault:
     return fault
 
 
-def _one_for_good(mode: Mode) -> Fault:
+async def flapping(world: World, rng: random.Random) -> None:
+    """A carrier's door is shut and open by turns, a few seconds each."""
+    while True:
+        bad_s = await _turn(world, rng, "flapping", (5, 20), (10, 30))
+        await _flap(world.carriers[rng.choice(sorted(world.carriers))], rng.uniform(1, 6), bad_s)
+
+
+async def _flap(carrier: SimCarrier, turn_s: float, seconds: float) -> None:
+    try:
+        with trio.move_on_after(seconds):
+            while True:
+                carrier.mode = Mode.CLOSED
+                await trio.sleep(turn_s)
+                carrier.mode = Mode.KIND
+                await trio.sleep(turn_s)
+    finally:
+        carrier.mode = Mode.KIND
+
+
+async def half_rate(world: World, rng: random.Random) -> None:
+    """A carrier grants half of the rate in its contract, and throttles what is above."""
+    while True:
+        bad_s = await _turn(world, rng, "half rate", (2, 20), (5, 30))
+        one = rng.choice(world.options.carriers)
+        with _temper(world.carriers[one.name], throttle_above_s=one.config.rate / 2):
+            await trio.sleep(bad_s)
+
+
+def _one_for_good(what: str, mode: Mode, **changes: Any) -> Fault:
     async def fault(world: World, rng: random.Random) -> None:
         await trio.sleep(rng.uniform(5, 15))
         carrier = world.carriers[min(world.carriers)]
-        world.auditor.note(f"-- {carrier.name} is {mode.value} from here on")
+        world.auditor.note(f"-- {carrier.name} is {what} from here on")
         carrier.mode = mode
-        await trio.sleep_forever()
+        with _temper(carrier, **changes):
+            await trio.sleep_forever()
 
-    fault.__doc__ = f"The first carrier is {mode.value}, from some moment on."
+    fault.__doc__ = f"The first carrier is {what}, from some moment on."
     return fault
+
+
+async def one_flapping(world: World, rng: random.Random) -> None:
+    """The first carrier is gone for 5 s and back for 5 s, from some moment on."""
+    await trio.sleep(rng.uniform(5, 15))
+    carrier = world.carriers[min(world.carriers)]
+    world.auditor.note(f"-- {carrier.name} flaps from here on")
+    await _flap(carrier, 5.0, math.inf)
 
 
 def _receipts(name: str, **shares: float) -> Fault:
@@ -305,9 +343,16 @@ FAULTS: dict[str, Fault] = {
     "disk_full": disk_full,
     "clock_step": clock_step,
     "reload": reload,
+    "flapping": flapping,
+    "half_rate": half_rate,
 }
 FOR_GOOD: dict[str, Fault] = {
-    f"one_{mode.value}": _one_for_good(mode)
-    for mode in (Mode.CLOSED, Mode.ERRORING, Mode.SLOW, Mode.SILENT, Mode.THROTTLING)
+    **{
+        f"one_{mode.value}": _one_for_good(mode.value, mode)
+        for mode in (Mode.CLOSED, Mode.ERRORING, Mode.SLOW, Mode.SILENT, Mode.THROTTLING)
+    },
+    "one_receiptless": _one_for_good("without receipts", Mode.KIND, receipts_lost=1.0),
+    "one_flapping": one_flapping,
+    "one_halved": _one_for_good("down to half of what it gets", Mode.KIND, throttle_above_s=1.5),
 }
-"""For scenarios alone: one carrier falls sick and stays so."""
+"""For scenarios alone: one carrier falls sick and stays so, in the eight ways of `tools/failover`."""

@@ -9,6 +9,7 @@ Walk: `world` builds what these options say.
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 from typing import Any, cast
@@ -51,6 +52,8 @@ FAULTS = (
     "clock_step",
     "reload",
 )
+LATER_FAULTS = ("flapping", "half_rate")
+"""Drawn from dice of their own, so that the worlds of earlier seeds stay what they are but for them."""
 CLASSES = (MessageClass.OTP, MessageClass.ALERT, MessageClass.INFO, MessageClass.MARKETING)
 ID_RULES: tuple[tuple[IdFormat, IdRule], ...] = (
     (IdFormat.HEX, "auto"),
@@ -125,6 +128,9 @@ class Options:
     safety_s: float = 60.0  # under faults
     liveness_s: float = 500.0  # to come to rest once they are over
     limits: Limits = SMALL
+    failover_s: float = (
+        math.inf
+    )  # law 6: no message waits longer for its first carrier; for worlds where one stays well
     replay: str = ""  # the command, where it is not plainly --seed
 
     @property
@@ -188,6 +194,8 @@ def options(seed: int) -> Options:
     esmes = tuple(_esme(rng, name, f"10.2.0.{n}") for n, name in enumerate(("acme", "beta"), 1))
     share = rng.choice((0.15, 0.3, 0.3, 0.6))
     faults = tuple(name for name in FAULTS if rng.random() < share)
+    later = random.Random(f"{seed}/later faults")
+    faults += tuple(name for name in LATER_FAULTS if later.random() < share)
     lowest = rng.choice((0.0, 0.001, 0.02))
     return Options(
         seed=seed,

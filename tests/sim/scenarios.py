@@ -9,6 +9,7 @@ Walk: `test_scenarios.py` runs each and says what must come of it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,9 @@ from tests.sim.faults import FOR_GOOD
 from tests.sim.options import Options, options
 
 KIND = Temperament(response_delay="0.05", receipt_delay="1", sick_share=1.0)
+FAILOVER_S = 2.0
+"""The failover bound of law 6: seconds a message may wait for its first carrier while a healthy one with spare rate
+serves its destination."""
 HOLD = dict.fromkeys(MessageClass, InDoubt("hold"))
 VALIDITY_S = 120.0
 
@@ -52,9 +56,9 @@ def calm(seed: int, **temperament: Any) -> Options:
     )
 
 
-def _with(*faults: str, **temperament: Any) -> Callable[[int], Options]:
+def _with(*faults: str, failover_s: float = math.inf, **temperament: Any) -> Callable[[int], Options]:
     def make(seed: int) -> Options:
-        return attrs.evolve(calm(seed, **temperament), faults=faults)
+        return attrs.evolve(calm(seed, **temperament), faults=faults, failover_s=failover_s)
 
     return make
 
@@ -74,16 +78,16 @@ def _sick(fault: str) -> Callable[[int], Options]:
             for one in base.esmes
         )
         limits = Limits(receipt_grace_s=60.0)
-        return attrs.evolve(base, faults=(fault,), esmes=esmes, limits=limits, safety_s=60.0)
+        return attrs.evolve(base, faults=(fault,), esmes=esmes, limits=limits, safety_s=60.0, failover_s=FAILOVER_S)
 
     return make
 
 
 SCENARIOS: dict[str, Callable[[int], Options]] = {
     "calm": calm,
-    "throttle-storm": _with("throttle_storm"),
+    "throttle-storm": _with("throttle_storm", failover_s=FAILOVER_S),
     "cut": _with("cut"),
-    "half-open": _with("half_open"),
+    "half-open": _with("half_open", failover_s=FAILOVER_S),
     "power-off": _with("power_off"),
     "receipt-disorder": _with(receipts_early=0.4, receipts_doubled=0.5, receipts_elsewhere=0.5),
     **{f"one-carrier-{name.removeprefix('one_')}": _sick(name) for name in FOR_GOOD},

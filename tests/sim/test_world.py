@@ -14,13 +14,16 @@ import pytest
 
 from smsroute.carriers.bind import Bind
 from smsroute.carriers.dispatch import Dispatch
+from smsroute.carriers.lanes import Lanes
 from smsroute.carriers.receipts import Receipts
+from smsroute.carriers.station import Station
 from smsroute.esmes.client import Client
 from smsroute.esmes.deliver import MESSAGE_STATE, Deliver
 from smsroute.ledger import _APPLY, Ledger
 from smsroute.message import AnyEvent, Doubted, Part, Requeued, State, Told
 from smsroute.policy.rates import TokenBucket
 from smsroute.queues import Queues
+from smsroute.routing.views import CarrierView
 from smsroute.smpp import names
 from smsroute.smpp.codec import Pdu, build_responses
 from smsroute.smpp.session import Session
@@ -28,9 +31,9 @@ from smsroute.store.base import Checkpoint
 from smsroute.store.journal import Entry, Journal
 from smsroute.store.sqlite import SqliteStore
 from tests.sim.faults import FAULTS
-from tests.sim.options import FAULTS as DRAWN
-from tests.sim.options import options
-from tests.sim.scenarios import calm
+from tests.sim.options import FAULTS as EARLIER
+from tests.sim.options import LATER_FAULTS, options
+from tests.sim.scenarios import SCENARIOS, calm
 from tests.sim.world import Broken, run_options
 
 SEEDS = range(1, 21)
@@ -69,8 +72,8 @@ def test_same_world_in_another_process() -> None:
 
 def test_every_fault_is_drawn() -> None:
     """Each fault there is blows in some seed of every run."""
-    assert set(DRAWN) == set(FAULTS)
-    assert {name for seed in SEEDS for name in options(seed).faults} == set(DRAWN)
+    assert {*EARLIER, *LATER_FAULTS} == set(FAULTS)
+    assert {name for seed in SEEDS for name in options(seed).faults} == set(FAULTS)
 
 
 # The auditor is worth what it catches: each bug below was planted in the engine, and must not pass.
@@ -207,3 +210,13 @@ def test_catches_a_stuck_message(monkeypatch: pytest.MonkeyPatch) -> None:
         faults=("instant_errors", "receipt_silence"),
         safety_s=60.0,
     )
+
+
+@pytest.mark.slow
+def test_catches_a_message_that_waits_for_the_sick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that neither judges its carriers nor moves what waits for them breaks the failover bound of law 6."""
+    monkeypatch.setattr(Station, "view", lambda self, *_: CarrierView(self.carrier.name))
+    monkeypatch.setattr(Lanes, "_elsewhere", lambda *_: None)
+    silent = SCENARIOS["one-carrier-silent"](1)
+    with pytest.raises(Broken, match=r"law 6 .* waited \d"):
+        run_options(attrs.evolve(silent, limits=attrs.evolve(silent.limits, pick_tolerance=100.0)))

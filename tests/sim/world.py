@@ -104,6 +104,7 @@ class World:
         }
         self.auditor = Auditor(ENGINE, terms, options.limits.esme_response_timeout_s)
         self.auditor.on_line = on_line
+        self.auditor.failover_s = options.failover_s
         self.network = SimNetwork(self.entropy, options.weather, self.auditor)
         self.carriers = {
             one.name: SimCarrier(
@@ -304,6 +305,7 @@ class World:
         if self._store is not None:
             self._store.fence()
         self.network.power_off(ENGINE, quietly)
+        self.ready = False  # nobody asks anything of it from here on
         self._down_s = down_s
         self._life.cancel()
 
