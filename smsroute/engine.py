@@ -99,6 +99,11 @@ class Engine:
         """Every bind of every carrier."""
         return self.dispatch.binds
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop; its tasks may be gone already."""
+        return self._stop.is_set()
+
     def stop(self) -> None:
         """Ask for the stop order above; `run` returns when it is done."""
         self._stop.set()

@@ -25,6 +25,8 @@ log: Final = structlog.get_logger("smsroute.reload")
 
 Document = dict[str, Any]
 
+STOPS: Final = "the engine stops; its next start reads the folder"
+
 
 @attrs.define
 class Revision:
@@ -42,6 +44,9 @@ class Engine(Protocol):
     config: Config
     ports: Ports
     revision: Revision
+
+    @property
+    def stopping(self) -> bool: ...
 
     def reload(self, config: Config) -> None: ...
 
@@ -70,6 +75,9 @@ class Reloads:
                     log.error("reload.error", what=error)
                 log.error("reload.refused", by=by, errors=len(errors), config=before)
                 return {"reloaded": False, "config": before, "errors": errors, "warnings": [], "waits": []}
+            if engine.stopping:
+                log.warning("reload.refused", by=by, reason=STOPS, config=before)
+                return {"reloaded": False, "config": before, "errors": [STOPS], "warnings": [], "waits": []}
             engine.reload(config)
             waits = list(engine.revision.waits)
             warnings = [str(warning) for warning in config.warnings]

@@ -270,3 +270,12 @@ async def test_a_dead_carrier_s_queue_follows_new_routes(
         assert (await reload(it, tmp_path))["reloaded"]
         await it.settle(esme)
         assert it.carriers["blue"].counts["taken"] == 20
+
+
+async def test_an_engine_that_stops_takes_no_config(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """A reload that comes after the stop, when the tasks that would carry it out end, changes nothing and says so."""
+    async with house(tmp_path, carriers=TWO) as it:
+        it.engine.stop()
+        done = await reload(it, tmp_path)
+        assert not done["reloaded"]
+        assert done["errors"] == ["the engine stops; its next start reads the folder"]

@@ -294,12 +294,14 @@ async def reload(world: World, rng: random.Random) -> None:
     """Somebody edits the config: lower limits, other sessions, a carrier gone; and thinks better of it."""
     while True:
         bad_s = await _turn(world, rng, "reload", (3, 20), (0.2, 15))
-        changed = _edited(world, rng)
-        if world.engine is not None and world.ready:
-            world.engine.reload(changed)
+        _reload(world, _edited(world, rng))
         await trio.sleep(bad_s)
-        if world.engine is not None and world.ready:
-            world.engine.reload(world.options.config(world.folder))
+        _reload(world, world.options.config(world.folder))
+
+
+def _reload(world: World, config: Config) -> None:
+    if world.engine is not None and world.ready and not world.engine.stopping:
+        world.engine.reload(config)
 
 
 def _edited(world: World, rng: random.Random) -> Config:
