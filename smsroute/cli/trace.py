@@ -5,6 +5,7 @@ Rules:
   the last checkpoint and the journal behind it, nothing written.
 - Numbers are masked unless --reveal, which a running engine writes to its log with the caller's uid. The text is never
   shown.
+- The decisions that stood at its attempts are shown where they are kept; `smsroute explain ID` shows all of them.
 - Exit 0 when found, 1 when not.
 
 Walk: `ops/story` makes the document, in the engine (`ops/verbs`) or here.
@@ -18,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from smsroute.cli import ask
 from smsroute.cli.common import add_config, add_json, find_engine, paint, print_json
+from smsroute.cli.decided import attempts
 from smsroute.ops.words import clock, unix
 
 if TYPE_CHECKING:
     from smsroute.config import Places
     from smsroute.message import Part
+    from smsroute.routing.record import Record
     from smsroute.store.base import Reader
 
 Document = dict[str, Any]
@@ -41,33 +44,39 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Find, show, and say 0 or 1."""
-    from smsroute.store.base import StoreError
-
-    places = find_engine(args)
-    request = {"verb": "trace", "id": args.id, "reveal": args.reveal}
+    """Find, show, and say 0 or 1; `smsroute explain ID` shows why instead of what."""
     try:
-        document = ask.ask(places.control, request)["story"]
-        document["source"] = "engine"
-    except ask.Unreachable as nobody:
-        try:
-            document = _from_store(places, args.id, args.reveal)
-        except (NotFound, StoreError) as error:
-            return _no(args, f"{error} ({nobody})")
-    except ask.Refused as error:
-        return _no(args, str(error))
+        document = find(find_engine(args), args.id, args.reveal)
+    except NotFound as error:
+        if args.json:
+            print_json({"error": str(error)})
+        print(f"smsroute {args.verb}: {error}", file=sys.stderr)
+        return 1
     if args.json:
         print_json(document)
-    else:
+    elif args.verb == "trace":
         _show(document)
+    else:
+        _show_why(document)
     return 0
 
 
-def _no(args: argparse.Namespace, why: str) -> int:
-    if args.json:
-        print_json({"error": why})
-    print(f"smsroute trace: {why}", file=sys.stderr)
-    return 1
+def find(places: Places, wanted: str, reveal: bool) -> Document:
+    """The story of a message, from the engine or, without one, from its store. Raises NotFound."""
+    from smsroute.store.base import StoreError
+
+    request = {"verb": "trace", "id": wanted, "reveal": reveal}
+    try:
+        document: Document = ask.ask(places.control, request)["story"]
+        document["source"] = "engine"
+    except ask.Unreachable as nobody:
+        try:
+            document = _from_store(places, wanted, reveal)
+        except (NotFound, StoreError) as error:
+            raise NotFound(f"{error} ({nobody})") from error
+    except ask.Refused as error:
+        raise NotFound(str(error)) from error
+    return document
 
 
 def _from_store(places: Places, wanted: str, reveal: bool) -> Document:
@@ -78,13 +87,31 @@ def _from_store(places: Places, wanted: str, reveal: bool) -> Document:
     reader = open_reader(places.store)
     try:
         part = _in_journal(reader, wanted) or _in_history(reader, wanted, places)
+        decisions = _decisions(reader, part, places) if part is not None else []
     finally:
         reader.close()
     if part is None:
         raise NotFound(unknown(wanted, places.node))
-    document = story(part, ask.now(), reveal=reveal)
+    document = story(part, ask.now(), reveal=reveal, decisions=decisions)
     document["source"] = "store"
     return document
+
+
+def _decisions(reader: Reader, part: Part, places: Places) -> list[Record | None]:
+    """Which decision stood at each attempt, as far as they are kept and can be read."""
+    from smsroute.config import ConfigErrors, load
+    from smsroute.ops.past import decisions_of
+    from smsroute.routing.table import Table
+    from smsroute.store.base import StoreError
+
+    try:
+        table: Table | None = Table.of(load(places.directory, {}, secrets=False))
+    except ConfigErrors:  # half-way through an edit: the number itself tells its network mostly
+        table = None
+    try:
+        return decisions_of(reader, part, table)
+    except StoreError:  # written by an engine that kept none
+        return []
 
 
 def _in_journal(reader: Reader, wanted: str) -> Part | None:
@@ -126,14 +153,32 @@ def _in_history(reader: Reader, wanted: str, places: Places) -> Part | None:
 
 def _show(document: Document) -> None:
     now = ask.now()
-    sender = f" from {document['from']}" if document["from"] else ""
-    head = f"{document['id']}  to {document['to']}{sender}, {document['class']} of {document['esme']}"
-    colour = "green" if document["state"] == "delivered" else "red" if document["final"] else "yellow"
-    print(f"{paint(head, 'bold')}  {paint(document['state'].upper(), colour)}")
+    _show_head(document)
     if "multipart" in document:
         print(f"  one of {document['multipart']['parts']} parts, reference {document['multipart']['reference']}")
     for line in document["lines"]:
         print(f"  {clock(unix(line['at']), now)}  {line['after_s']:>+10.3f}s  {line['what']}")
+    why = attempts(document, now, numbers=False)
+    for line in ["why", *why] if why else []:
+        print(line)
+    _show_foot(document)
+
+
+def _show_why(document: Document) -> None:
+    _show_head(document)
+    for line in attempts(document, ask.now(), numbers=True) or ["  no attempt yet"]:
+        print(line)
+    _show_foot(document)
+
+
+def _show_head(document: Document) -> None:
+    sender = f" from {document['from']}" if document["from"] else ""
+    head = f"{document['id']}  to {document['to']}{sender}, {document['class']} of {document['esme']}"
+    colour = "green" if document["state"] == "delivered" else "red" if document["final"] else "yellow"
+    print(f"{paint(head, 'bold')}  {paint(document['state'].upper(), colour)}")
+
+
+def _show_foot(document: Document) -> None:
     if document["now"]:
         print(f"  now {document['now']}")
     if document["source"] == "store":

@@ -1,22 +1,27 @@
-"""Which way a message would go now, and why not the others: one document, from a running engine or the config alone.
+"""Which way a message would go now, and why not the others: one document, from a running engine or without one.
 
 Rules:
 - The same code that routes answers: `routing.table` says which rule speaks, `routing.decide` who may take it.
-- Pure. Without an engine every carrier is taken as well, and the document says so.
+- Pure. Without an engine the carriers are taken as they were recorded last, or as well where nothing was recorded, and
+  the document says which.
+- What is assumed (`--assume down=orange`) changes the views the plan is made of and nothing else.
 
-Walk: `ops/verbs` with the living views; `cli/explain` with none.
+Walk: `ops/verbs` with the living views; `cli/explain` with recorded ones or none.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import attrs
 
 from smsroute.config import Config, Route
 from smsroute.message import MessageClass
+from smsroute.ops.past import Past
+from smsroute.ops.weighed import ASSUMPTIONS, assumed, weighed
+from smsroute.ops.words import iso
 from smsroute.policy import admission
 from smsroute.routing import decide
 from smsroute.routing.decide import Plan, Ranked
@@ -29,8 +34,9 @@ SEPARATORS: Final = str.maketrans("", "", " -./()")
 CODING_MAX: Final = 255  # one octet (5.2.19)
 
 Document = dict[str, Any]
-Planner = Callable[[Rule, int], tuple[Plan, Mapping[str, CarrierView]]]
-"""Who may take a rule's messages of a class, and the views that say so."""
+Planner = Callable[[Rule, int], tuple[Plan, Mapping[str, CarrierView], float]]
+"""Who may take a rule's messages of a class, the views that say so, and when they were recorded (Unix seconds; 0: they
+are of this moment, or nothing is known)."""
 
 
 @attrs.frozen
@@ -94,19 +100,42 @@ def _wall(text: str, now: float) -> float:
     return (at if at.tzinfo is not None else at.replace(tzinfo=datetime.UTC)).timestamp()
 
 
-def neutral(config: Config) -> Planner:
-    """Plans as if every carrier were well and idle."""
+def assumptions(config: Config, said: Iterable[str]) -> dict[str, str]:
+    """{carrier: how} of such as `down=orange`. Raises Unanswerable."""
+    found = {}
+    for one in said:
+        how, _, carrier = one.partition("=")
+        if how not in ASSUMPTIONS or not carrier:
+            hows = ", ".join(f"{how}=CARRIER" for how in ASSUMPTIONS)
+            raise Unanswerable(f"cannot assume {one!r}, expected one of {hows}")
+        if carrier not in config.carriers:
+            raise Unanswerable(f"no carrier {carrier!r} in the config, expected one of {', '.join(config.carriers)}")
+        found[carrier] = how
+    return found
 
-    def planner(rule: Rule, message_class: int) -> tuple[Plan, Mapping[str, CarrierView]]:
-        names = [choice.carrier for choice in (*rule.route.carriers, *rule.route.backup)]
-        views = {name: CarrierView(name, contract=config.carriers[name].rate) for name in names}
-        return decide.plan(rule.route, message_class, views, config.limits, 0.0), views
+
+def assume(views: Mapping[str, CarrierView], assumptions: Mapping[str, str], now: float) -> dict[str, CarrierView]:
+    """The views, changed as `assumptions` say."""
+    return {
+        name: assumed(view, assumptions[name], now) if name in assumptions else view for name, view in views.items()
+    }
+
+
+def offline(config: Config, past: Past, now: float, assumptions: Mapping[str, str]) -> Planner:
+    """Plans by what was recorded last; a carrier nobody recorded is well and idle. `now`: Unix seconds."""
+
+    def planner(rule: Rule, message_class: int) -> tuple[Plan, Mapping[str, CarrierView], float]:
+        known, recorded_at = past.views(rule.route, rule.network, now)
+        views = assume(known, assumptions, now)
+        return decide.plan(rule.route, message_class, views, config.limits, now), views, recorded_at
 
     return planner
 
 
-def explain(asked: Question, table: Table, planner: Planner, *, running: bool) -> Document:
-    """The document. `running`: whether `planner` knows how the carriers are."""
+def explain(
+    asked: Question, table: Table, planner: Planner, *, running: bool, assumptions: Mapping[str, str] | None = None
+) -> Document:
+    """The document. `running`: whether `planner` knows how the carriers are this moment."""
     number, sender = asked.destination_addr, asked.source_addr
     refused = admission.check(number, sender)
     wanted = (number, sender, asked.esme, asked.message_class, asked.data_coding, asked.wall)
@@ -119,6 +148,8 @@ def explain(asked: Question, table: Table, planner: Planner, *, running: bool) -
         "data_coding": asked.data_coding,
         "at": datetime.datetime.fromtimestamp(asked.wall, datetime.UTC).isoformat(timespec="seconds"),
         "running": running,
+        "recorded_at": None,
+        "assumed": dict(assumptions or {}),
         "door": None if refused is None else {"reason": refused.reason, "status": status_name(refused.command_status)},
         "route": None,
         "carrier": None,
@@ -140,7 +171,7 @@ def explain(asked: Question, table: Table, planner: Planner, *, running: bool) -
     return document
 
 
-def _way(rule: Rule, plan: Plan, views: Mapping[str, CarrierView]) -> Document:
+def _way(rule: Rule, plan: Plan, views: Mapping[str, CarrierView], recorded_at: float) -> Document:
     route = rule.route
     best = plan.best
     return {
@@ -149,6 +180,7 @@ def _way(rule: Rule, plan: Plan, views: Mapping[str, CarrierView]) -> Document:
         "prefix": rule.prefix,
         "network": rule.network,
         "prefer": route.prefer,
+        "recorded_at": iso(recorded_at),
         "reason": plan.reason,
         "panic": plan.panic,
         "carrier": best.carrier if plan.choices else None,
@@ -156,6 +188,7 @@ def _way(rule: Rule, plan: Plan, views: Mapping[str, CarrierView]) -> Document:
         "probes": [{"carrier": one.carrier, "reason": one.reason} for one in plan.probes],
         "refused": [{"carrier": name, "reason": why} for name, why in plan.refused],
         "waiting": None if plan.choices else {"carrier": plan.waiting.carrier, "reason": plan.waiting.reason},
+        "candidates": weighed((route.carriers, route.backup), plan.choices, plan.refused, plan.probes, views, plan.at),
     }
 
 

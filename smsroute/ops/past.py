@@ -13,15 +13,19 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import attrs
 
 from smsroute.config import Carrier, Route
 from smsroute.message import Attempt, Part
 from smsroute.routing.record import Record, Unreadable, unpack
-from smsroute.routing.table import Rule
+from smsroute.routing.table import Rule, Table
 from smsroute.routing.views import CarrierView
-from smsroute.store.base import DecisionRow
+from smsroute.store.base import DecisionRow, Reader
+
+BATCH_S: Final = 0.05
+"""A batch of messages is planned within so long after the moment its attempts bear."""
 
 
 def read(rows: Iterable[DecisionRow]) -> tuple[list[Record], int]:
@@ -49,11 +53,38 @@ def network_of(part: Part, networks: Sequence[str], rule: Rule | None) -> str | 
     return networks[0] if len(networks) == 1 else None
 
 
-def stood_for(part: Part, attempt: Attempt, records: Sequence[Record], rule: Rule | None) -> Record | None:
-    """The decision that stood at an attempt, of those found for its route and class at that moment (one a network)."""
-    ours = {one.network: one for one in records if one.route == attempt.route and one.at <= attempt.at}
-    network = network_of(part, list(ours), rule)
-    return None if network is None else ours[network]
+def decisions_of(reader: Reader, part: Part, table: Table | None) -> list[Record | None]:
+    """The decision that stood at each attempt of a part, None where none is kept. Blocks; raises StoreError.
+
+    A batch of messages takes its time before its plans are made, so a plan may be a little younger than the attempt it
+    explains: then it is the one that said the attempt's very sentence.
+    """
+    found: list[Record | None] = []
+    for attempt in part.attempts:
+        rule = table.of_route(attempt.route, part.destination_addr) if table is not None else None
+
+        def at(moment: float, attempt: Attempt = attempt, rule: Rule | None = rule) -> Record | None:
+            records, _ = read(reader.decisions_at(attempt.route, part.message_class, moment))
+            return stood_for(part, records, rule)
+
+        latest = at(attempt.at + BATCH_S)
+        if latest is not None and latest.at > attempt.at and not _said(latest, attempt):
+            latest = at(attempt.at) or latest
+        found.append(latest)
+    return found
+
+
+def _said(record: Record, attempt: Attempt) -> bool:
+    return any(
+        (one.carrier, one.reason) == (attempt.carrier, attempt.reason) for one in (*record.choices, *record.probes)
+    )
+
+
+def stood_for(part: Part, records: Sequence[Record], rule: Rule | None) -> Record | None:
+    """The one of `records` (of one route and class, one a network) that speaks for a part."""
+    by_network = {one.network: one for one in records}
+    network = network_of(part, list(by_network), rule)
+    return None if network is None else by_network[network]
 
 
 @attrs.frozen

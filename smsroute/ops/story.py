@@ -10,19 +10,23 @@ Walk: `ops/verbs` for a running engine, `cli/trace` for the store alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from smsroute import ids
 from smsroute.message import Attempt, Blame, MessageClass, Part, State
+from smsroute.ops.weighed import decision
 from smsroute.ops.words import age, iso, mask
 from smsroute.routing.outcome import verdict
+from smsroute.routing.record import Record
 from smsroute.smpp.names import status_name
 
 RECEIPT_WISHES: Final = {0: "none", 1: "final", 2: "failure"}
 
 
-def story(part: Part, now: float, *, reveal: bool = False) -> dict[str, Any]:
-    """The document of one part. `now`: Unix seconds, for what it waits for."""
+def story(part: Part, now: float, *, reveal: bool = False, decisions: Sequence[Record | None] = ()) -> dict[str, Any]:
+    """The document of one part. `now`: Unix seconds, for what it waits for. `decisions`: which stood at each attempt,
+    where one is kept."""
     document: dict[str, Any] = {
         "id": part.part_id,
         "state": word(part.state),
@@ -46,6 +50,8 @@ def story(part: Part, now: float, *, reveal: bool = False) -> dict[str, Any]:
         "attempts": [_attempt(number, attempt) for number, attempt in enumerate(part.attempts, 1)],
         "facts": [{"at": iso(at), "what": what} for at, what in map(_fact, part.facts)],
     }
+    for told, attempt, one in zip(document["attempts"], part.attempts, decisions, strict=False):
+        told["decision"] = None if one is None else decision(one, attempt.at)
     if part.multipart:
         _, reference, parts = part.multipart.rsplit(" ", 2)
         document["multipart"] = {"reference": int(reference), "parts": int(parts)}
@@ -139,6 +145,7 @@ def _attempt(number: int, attempt: Attempt) -> dict[str, Any]:
         "resent": attempt.resent,
         "repeats": attempt.repeats,
         "queried_at": iso(attempt.queried_at),
+        "decision": None,
     }
 
 

@@ -19,11 +19,15 @@ import structlog
 from smsroute.message import Part, Receipted
 from smsroute.ops import snapshot
 from smsroute.ops.control import Answer, Document, Refusal
-from smsroute.ops.explain import Unanswerable, explain, question
+from smsroute.ops.decisions import Decisions
+from smsroute.ops.explain import Unanswerable, assume, assumptions, explain, question
 from smsroute.ops.look import Desk
+from smsroute.ops.past import decisions_of
 from smsroute.ops.reload import Reloads
 from smsroute.ops.story import story, unknown
+from smsroute.routing import decide
 from smsroute.routing.decide import Plan
+from smsroute.routing.record import Record
 from smsroute.routing.table import Rule, Table
 from smsroute.routing.views import CarrierView
 from smsroute.store.base import Store, StoreError
@@ -55,6 +59,8 @@ class Engine(snapshot.Engine, Protocol):
     def store(self) -> Store: ...
     @property
     def dispatch(self) -> Dispatch: ...
+    @property
+    def decisions(self) -> Decisions: ...
     @property
     def doors(self) -> Doors: ...
     def stop(self) -> None: ...
@@ -93,17 +99,21 @@ class Verbs:
         engine = self._engine
         now = engine.ports.clock.monotonic()
 
-        def planner(rule: Rule, message_class: int) -> tuple[Plan, Mapping[str, CarrierView]]:
+        def planner(rule: Rule, message_class: int) -> tuple[Plan, Mapping[str, CarrierView], float]:
             entries = (*rule.route.carriers, *rule.route.backup)
             views = {one.carrier: engine.dispatch.stations[one.carrier].view(rule.network, now) for one in entries}
-            return engine.dispatch.plan(rule, message_class, now), views
+            if assumed:
+                views = assume(views, assumed, now)
+                return decide.plan(rule.route, message_class, views, engine.config.limits, now), views, 0.0
+            return engine.dispatch.plan(rule, message_class, now), views, 0.0
 
         words = [_word(request, key) for key in ("to", "from", "esme", "class", "data_coding", "at")]
         try:
             asked = question(engine.config, engine.ports.clock.wall(), *words)
+            assumed = assumptions(engine.config, _words(request, "assume"))
         except Unanswerable as error:
             raise Refusal(str(error)) from error
-        return {"explanation": explain(asked, engine.dispatch.table, planner, running=True)}
+        return {"explanation": explain(asked, engine.dispatch.table, planner, running=True, assumptions=assumed)}
 
     async def _trace(self, request: Mapping[str, Any], peer: str) -> Document:
         wanted = _word(request, "id")
@@ -116,7 +126,18 @@ class Verbs:
             raise Refusal(unknown(wanted, self._engine.config.node))
         if reveal:
             log.warning("number.revealed", part=part.part_id, by=peer)
-        return {"story": story(part, self._engine.ports.clock.wall(), reveal=reveal)}
+        try:
+            decisions = await self._decisions(part)
+        except StoreError as error:
+            log.warning("decisions.unread", error=str(error))
+            decisions = []
+        return {"story": story(part, self._engine.ports.clock.wall(), reveal=reveal, decisions=decisions)}
+
+    async def _decisions(self, part: Part) -> list[Record | None]:
+        """The decision that stood at each attempt, what is not on disk yet included."""
+        engine = self._engine
+        await engine.decisions.flush()
+        return await engine.ports.blocking.run(decisions_of, engine.store, part, engine.dispatch.table)
 
     def _in_memory(self, wanted: str) -> Part | None:
         ledger = self._engine.ledger
@@ -207,6 +228,13 @@ def _word(request: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise Refusal(f"{key} is {value!r}, expected text")
     return value.strip()
+
+
+def _words(request: Mapping[str, Any], key: str) -> list[str]:
+    value = request.get(key) or []
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise Refusal(f"{key} is {value!r}, expected a list of texts")
+    return value
 
 
 def _no(kind: str, name: str, known: Iterable[str]) -> str:

@@ -23,8 +23,12 @@ def test_from_the_running_engine(running: Town, capsys: pytest.CaptureFixture[st
     assert trace(running.folder, message_id) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{message_id}  to 3360•••000 from smsroute, info of acme  DELIVERED"
-    told = [line.split("s  ", 1)[1].split()[0] for line in lines[1:]]
+    why = lines.index("why")
+    told = [line.split("s  ", 1)[1].split()[0] for line in lines[1:why]]
     assert told == ["accepted", "attempt", "orange", "DELIVERED:", "acme"]
+    assert lines[why + 1].startswith("  attempt 1 to orange: rule fr (smsroute.yaml:")
+    assert lines[why + 4].startswith("    orange  100%  primary, 100% by balanced, quality 1.00, cost 0.03")
+    assert lines[why + 5].startswith("    gone      no  no bind up for ")
     assert trace(running.folder, message_id, "--json", "--reveal") == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["to"], document["source"]) == ("33600000000", "engine")
@@ -54,6 +58,10 @@ def test_from_the_store_of_a_dead_engine(tmp_path: Path, capsys: pytest.CaptureF
     assert trace(folder, delivered, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["state"], document["source"]) == ("delivered", "store")
+    kept = document["attempts"][0]["decision"]
+    assert (kept["route"], kept["network"], kept["class"]) == ("fr", "33", "info")
+    verdicts = [(one["carrier"], one["verdict"]) for one in kept["candidates"]]
+    assert verdicts == [("orange", "takes"), ("gone", "refused")]
     assert trace(folder, document["attempts"][0]["carrier_message_id"], "--json") == 0
     assert json.loads(capsys.readouterr().out)["id"] == delivered
     assert trace(folder, waiting) == 0
