@@ -228,6 +228,8 @@ class Limits:
     # -- congestion is not death ---------------------------------------------------------------------------------------
     throttle_pause_s:           float = seconds(0.1, 0, 600, "after ESME_RTHROTTLED; doubles in a row. Kannel: 1 s")
     throttle_pause_max_s:       float = seconds(5, 0.01, 3600, "throttled again and again; one part asks after each")
+    crowding_hold_s:           float = seconds(30, 0.1, 3600, "a smaller window made no answer quicker: not again for")
+    throttle_judge_s:           float = seconds(1, 0.01, 60, "a few in a hundred throttled: one cut in so long")
     pace_cut_share:             float = decimal(0.85, 0.01, 1, "pace and window times this, once a round trip")
     pace_floor_share:           float = decimal(0.05, 0.001, 1, "never below this share of the contract")
     pace_recovery_s:            float = seconds(20, 0.1, 3600, "from the floor back to the contract")

@@ -9,31 +9,42 @@ Rules:
 Drawback of the simple way. A fixed sleep after each ESME_RTHROTTLED (Kannel: 1 s) makes a carrier that grants half of
 its contract deliver far less than that half, in bursts; resending at once makes it shut the account.
 
-Idea. AIMD with two memories: where it hurt, how often in a row. A throttled answer pauses the carrier, cuts pace and
-window by `pace_cut_share`, and keeps the pace at which it hurt. The way back is quick up to just below that point and
-slow beyond it (as CUBIC does), so most time is spent near what the carrier grants. Throttled again before a contract
-window's worth was taken: the pause doubles, and one part goes first to ask; so a carrier that throttles everything soon
-gets next to nothing.
+Idea. AIMD with three memories: where it hurt, how often in a row, and whether the last cut helped. A throttled answer
+pauses the carrier, cuts pace and window, and keeps the pace at which it hurt. The way back is quick up to just below
+that point and slow beyond it (as CUBIC does), so most time is spent near what the carrier grants. Throttled before
+anything was taken: the pause doubles, and one part goes first to ask; so a carrier that throttles everything soon gets
+next to nothing. A carrier that throttles a few parts whatever the pace is known by a cut that changed nothing: there
+the pace grows again, and each throttled part costs a short pause.
 The window is fed back 1/N per answer (Postfix qmgr): a full window of taken parts is worth one place, and it takes a
-good share of a window answered "queue full" to cut it, so one handset's full queue moves nothing.
+good share of a window answered "queue full" to cut it, so one handset's full queue moves nothing. Who queues in silence
+is `crowding`'s business.
 
-    throttled (sent after the last cut):  hurt = pace; pace *= cut; window *= cut; pause; pause length doubles
-    throttled again:  window = 1, doubling each round trip while parts are taken, up to where it was
+    throttled (sent after the last cut): share = throttled since that cut / answers since that cut
+      nothing taken, or half throttled:  hurt = pace; cut; window = 1, doubling each round trip while parts are taken,
+                                         up to where it was; pause; pause length doubles
+      2 % and less, 20 % and more, or `throttle_judge_s` since the last cut, and the share is not what it was before:
+                                         hurt = pace; pace and window *= min(pace_cut_share, 1 - share); pause
+      the share is what it was before:   hurt = contract, no cut; pause by share
     taken:      credit += n / window; at 1: window += 1;   a contract window's worth: pause length back to the least
-    congested:  debit += n / window; at congested_share: window *= cut, once a round trip
+    congested:  debit += n / window; at congested_share: window and pace *= cut, once a round trip
+    level 90+:  window and pace *= between 0.985 (90) and the whole cut (99), once for each level, or each second
     pace(now):  grows linearly: `pace_recovery_s` from floor to contract below `hurt`, ten times slower above it
 
-Measured (discrete-event run: a carrier's grant drops from 2,000 to 1,000 a second, 1,900 are offered; windows of 50 and
-500, one seed; from the sixth second on, over 55 s):
-                                  its bucket 0.1 s deep    1 s deep      sent in vain
-    as configured (0.85, 0.1 s)   99.8 %                   100 %         under 0.1 %
-    cut 0.7                       96.7 %                   100 %         under 0.1 %
-    pause 1 s                     87 % and 70 %            100 %         0.1 %
-    cut 0.7, pause 1 s            88.7 %                   100 %         0.1 %
-A carrier that throttles 90 % at random got 385 parts in its first ten seconds, then 2 in each ten.
+Measured (`python -m tests.routing.rivals`: 1,900 a second offered, contract 2,000, the carrier as said from the fifth
+second on; figures from the 40th to the 90th, one seed, window 500): of what it could take / sent in vain. A gradient of
+latency (the idea of Gradient2 in concurrency-limits) is the rival, with the same pauses.
+                                  this              gradient
+    grants half, 0.1 s deep       98.6 %  < 0.1 %    98.8 %   6.8 %
+    grants half, 1 s deep         100 %   < 0.1 %    100 %    6.6 %
+    throttles 10 % by chance      28.7 %  10.4 %      1.9 %   9.3 %   (0.2 % if each cut is believed to help)
+    throttles 90 % by chance      0.0 %   0.3 a s     0.3 %   4 a s
+    one of 50 queues full         100 %   2.0 %      100 %    2.0 %   (window and pace untouched)
+    says congestion_state         99.5 %  < 0.1 %    100 %    0.1 %   (latency p99 138 and 226 ms)
+Latency decides nothing of this; where it does, see `crowding`. A pause of 1 s instead of 0.1 s: 87 % and 70 % at the
+first carrier with windows of 50 and 500; a cut of 0.7: 97 %.
 
-Limits: the carrier's grant is learnt by hitting it, about once every few seconds; a carrier that throttles at random
-rather than by rate is taken for one that grants little.
+Limits: the carrier's grant is learnt by hitting it, about once every few seconds. One that throttles most parts by
+chance is taken for one that grants nothing: it is asked once every few seconds.
 
 Walk: one a carrier, kept by `carriers/station`: fed with answers; `pace` goes into its bucket, `window` into its binds,
 `paused_until` into its wake-up. `decide` sees `share` as the part of the carrier's capacity that is left.
@@ -41,8 +52,23 @@ Walk: one a carrier, kept by `carriers/station`: fed with answers; `pace` goes i
 
 from __future__ import annotations
 
+from typing import Final
+
 from smsroute.config import Limits
 from smsroute.message import Blame
+from smsroute.routing.crowding import Crowding
+
+RARE_SHARE: Final = 0.02
+"""Throttled so seldom since the last cut, the carrier grants a rate that was passed just now."""
+
+MILD_SHARE, MILD_MIN = 0.2, 5
+"""So great a share, and so many of them: no time need pass before the next cut."""
+
+SEVERE_SHARE, SEVERE_MIN = 0.5, 3
+"""And here it throttles nearly whatever comes."""
+
+SAME_FROM, SAME_TO = 0.7, 1.5
+"""Times the share throttled before the last cut: the cut has changed nothing. What grants a rate falls below."""
 
 
 class Congestion:
@@ -56,20 +82,28 @@ class Congestion:
         "_grown_at",
         "_held_until",
         "_hurt",
+        "_level",
         "_limits",
         "_pace",
         "_pause_s",
         "_safe",
+        "_share_before",
         "_since_cut",
+        "_vain",
         "_window",
         "contract",
+        "crowding",
         "cuts",
         "paused_until",
+        "usual_s",
         "window_max",
     )
 
-    def __init__(self, limits: Limits, contract: float, window_max: int, now: float) -> None:
-        """`contract`: parts per second the carrier grants by contract; `window_max`: parts in flight per bind."""
+    def __init__(self, limits: Limits, contract: float, window_max: int, now: float, binds: int = 1) -> None:
+        """`contract`: parts per second the carrier grants by contract; `window_max`: parts in flight on each of its
+        `binds`."""
+        self.usual_s = limits.latency_floor_s  # its usual latency, seconds: kept up by whoever measures it
+        self.crowding = Crowding(limits, window_max, binds, now)
         self.contract = contract
         self.window_max = window_max
         self.paused_until = now
@@ -85,6 +119,9 @@ class Congestion:
         self._held_until = now
         self._pause_s = limits.throttle_pause_s
         self._since_cut = window_max
+        self._vain = 0
+        self._level = 0  # told at the last cut, while it lasts
+        self._share_before = 0.0
         self._credit = 0.0
         self._debit = 0.0
 
@@ -103,28 +140,55 @@ class Congestion:
             if self._debit:
                 self._debit = max(0.0, self._debit - n / self._window)
             self._since_cut += n
+            if sent_at is not None:
+                self.crowding.taken(now - sent_at, self.usual_s, now, n)
         elif blame == Blame.THROTTLED:
             self.throttled(now, sent_at)
         elif blame == Blame.CONGESTED:
+            limits = self._limits
             self._debit += n / self._window
-            if self._debit >= self._limits.congested_share and self._news(sent_at):
+            if self._debit >= limits.congested_share and self._news(sent_at):
                 self._debit = 0.0
-                self._cut(now)
+                self._cut(now, limits.pace_cut_share)
 
     def throttled(self, now: float, sent_at: float | None = None) -> None:
-        """The carrier took nothing and wants less: pause, cut."""
-        if not self._news(sent_at):
-            self.paused_until = max(self.paused_until, now + self._limits.throttle_pause_s)
-            return
+        """The carrier took nothing and wants less: pause, and cut."""
         limits = self._limits
-        # A contract window's worth taken since the last cut: it grants a rate. Less: it throttles whatever comes.
-        clean = self._since_cut >= self.window_max
-        self._pause_s = limits.throttle_pause_s if clean else min(limits.throttle_pause_max_s, 2 * self._pause_s)
-        self._cut(now)
-        if not clean:
-            self._safe = max(self._safe, self._window)
+        if not self._news(sent_at):
+            self.paused_until = max(self.paused_until, now + limits.throttle_pause_s)
+            return
+        self._vain += 1
+        share = self._vain / (self._vain + self._since_cut)
+        if not self._since_cut or (share >= SEVERE_SHARE and self._vain >= SEVERE_MIN):
+            self._pause_s = min(limits.throttle_pause_max_s, 2 * self._pause_s)  # it throttles whatever comes
+            safe = max(self._safe, self._window)
+            self._cut(now, limits.pace_cut_share)
+            self._safe = max(1.0, safe * limits.pace_cut_share)
             self._window = 1.0  # one part asks, and each taken one lets two follow
+        elif share <= RARE_SHARE or self._judged(share, now):
+            rate = self._since_cut >= self.window_max  # a window's worth taken: it grants a rate
+            self._pause_s = limits.throttle_pause_s if rate else max(limits.throttle_pause_s, self._pause_s / 2)
+            self._share_before = share
+            self._cut(now, min(limits.pace_cut_share, 1.0 - share))
+        else:  # the last cut has not shown yet, or showed that cuts change nothing
+            self.paused_until = max(self.paused_until, now + limits.throttle_pause_s * share / SEVERE_SHARE)
+            return
         self.paused_until = now + self._pause_s
+
+    def _judged(self, share: float, now: float) -> bool:
+        """Whether the share throttled since the last cut asks for another."""
+        if share >= MILD_SHARE and self._vain >= MILD_MIN:
+            return True
+        if now - self._cut_at < self._limits.throttle_judge_s:
+            return False
+        if not SAME_FROM * self._share_before <= share <= SAME_TO * self._share_before:
+            return True
+        # The pace fell and the share stayed: it throttles by chance, and less would be throttled alike.
+        self._hurt = self.contract
+        self._share_before = (self._share_before + share) / 2
+        self._cut_at = now
+        self._since_cut = self._vain = 0
+        return False
 
     def congestion_state(self, level: int, now: float, sent_at: float | None = None) -> None:
         """The carrier's own figure, v5 TLV 0x0428: 0 idle .. 100 full."""
@@ -132,11 +196,15 @@ class Congestion:
         if level >= limits.congestion_stop:
             self.throttled(now, sent_at)
         elif level >= limits.congestion_cut:
-            if self._news(sent_at):
-                self._cut(now)
-        elif level >= limits.congestion_aim:
-            self._grow(now)
-            self._held_until = now + limits.throttle_pause_s  # just right: stay
+            if self._news(sent_at) and (level > self._level or now - self._cut_at >= limits.throttle_judge_s):
+                self._level = level
+                depth = (level - limits.congestion_cut + 1) / (limits.congestion_stop - limits.congestion_cut)
+                self._cut(now, 1.0 - (1.0 - limits.pace_cut_share) * depth)
+        else:
+            self._level = 0
+            if level >= limits.congestion_aim:
+                self._grow(now)
+                self._held_until = now + limits.throttle_pause_s  # just right: stay
 
     # -- what may be sent ----------------------------------------------------------------------------------------------
 
@@ -148,25 +216,40 @@ class Congestion:
 
     @property
     def busy(self) -> bool:
-        """Whether a taken part would change anything."""
-        return self._since_cut < self.window_max or self._window < self.window_max or self._debit > 0.0
+        """Whether a taken part would change anything, however quickly it was taken."""
+        return (
+            self._since_cut < self.window_max
+            or self._window < self.window_max
+            or self._debit > 0.0
+            or self.crowding.watching
+        )
+
+    def late(self, latency_s: float) -> bool:
+        """Whether an answer so late is news to a carrier that is not busy."""
+        return latency_s > self.usual_s * self._limits.latency_tolerance
 
     @property
     def window(self) -> int:
         """Parts that may be in flight on each bind; at least 1, never above the contract."""
-        return max(1, int(self._window))
+        return max(1, int(min(self._window, self.crowding.window)))
 
     def paused(self, now: float) -> bool:
         """Whether nothing may be sent until `paused_until`."""
         return now < self.paused_until
 
     def share(self, now: float) -> float:
-        """What is left of the contract, 0..1: what `decide` spills by. A long pause counts as the rate it leaves."""
-        if now >= self.paused_until and self._pace >= self.contract:
+        """What is left of the contract, 0..1: what `decide` spills by.
+
+        A pause counts as the rate it leaves, and so does the question after it until it is answered; then the share
+        grows with the window, so that a carrier that has just taken one part is not given thousands.
+        """
+        if now >= self.paused_until and self._pace >= self.contract and self._window >= self._safe:
             return 1.0
-        left = self.pace(now) / self.contract
-        wait_s = self.paused_until - now
-        return left if wait_s <= 0 else left / (1.0 + wait_s + self._pause_s)
+        left = self.pace(now) / self.contract * min(1.0, self._window / self._safe)
+        wait_s = max(0.0, self.paused_until - now)
+        if wait_s or not self._since_cut:
+            left /= 1.0 + wait_s + self._pause_s
+        return left
 
     def why(self, now: float) -> str:
         """What holds the carrier back, for people; "" when nothing does."""
@@ -174,6 +257,8 @@ class Congestion:
             return f"throttled, paused for {self.paused_until - now:.1f} s more, {self.pace(now):.0f}/s after"
         if self.pace(now) < self.contract:
             return f"{self._pace:.0f}/s of {self.contract:.0f}/s since it throttled"
+        if not self.crowding.at_rest:
+            return f"it queues: {self.window} of {self.window_max} in flight make its answers quicker"
         return ""
 
     # -- inside --------------------------------------------------------------------------------------------------------
@@ -181,13 +266,12 @@ class Congestion:
     def _news(self, sent_at: float | None) -> bool:
         return sent_at is None or sent_at >= self._cut_at
 
-    def _cut(self, now: float) -> None:
-        share = self._limits.pace_cut_share
+    def _cut(self, now: float, share: float) -> None:
         self._hurt = self.pace(now)
         self._pace = max(self._floor, self._hurt * share)
         self._window = self._safe = max(1.0, self._window * share)
         self._cut_at = self._grown_at = now
-        self._since_cut = 0
+        self._since_cut = self._vain = 0
         self._credit = 0.0
         self.cuts += 1
 

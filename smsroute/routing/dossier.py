@@ -89,7 +89,7 @@ class Dossier:
         self.carrier = carrier
         self.sisters = Sisters(binds, limits, now, shadow=carrier.shadow) if len(binds) > 1 else None
         self.overall = Record(limits, carrier.name, now, carrier.shadow)
-        self.congestion = Congestion(limits, carrier.rate, carrier.window, now)
+        self.congestion = _congestion(limits, carrier, now)
         self.networks: OrderedDict[str, Record] = OrderedDict()
         self._watched: dict[str, Record] = {}  # networks with something new, or not alive: whom `tick` looks at
         # For people; the score looks at peaks and means.
@@ -107,8 +107,12 @@ class Dossier:
 
     def adopt(self, carrier: Carrier, now: float) -> None:
         """The carrier as a new config has it: what is known of it stays; a new contract is learnt anew."""
-        if (carrier.rate, carrier.window) != (self.carrier.rate, self.carrier.window):
-            self.congestion = Congestion(self._limits, carrier.rate, carrier.window, now)
+        if (carrier.rate, carrier.window, carrier.binds) != (
+            self.carrier.rate,
+            self.carrier.window,
+            self.carrier.binds,
+        ):
+            self.congestion = _congestion(self._limits, carrier, now)
         self.carrier = carrier
         for record in self._records():
             record.health.shadow = carrier.shadow
@@ -182,8 +186,9 @@ class Dossier:
             record.answered(blame, latency_s, now, rng, n, sent_at)
         if overall.health.state is not state:
             self._turned(state is ALIVE, now)
-        if blame != _OK or self.congestion.busy:
-            self.congestion.answered(blame, now, n, sent_at)
+        congestion = self.congestion
+        if blame != _OK or congestion.busy or congestion.late(now - sent_at):
+            congestion.answered(blame, now, n, sent_at)
 
     def receipts(self, network: str, word: Word, delays_s: Sequence[float], now: float) -> None:
         """Final receipts of one word. `delays_s`: since the carrier's response, each, in ascending order."""
@@ -230,6 +235,7 @@ class Dossier:
         changed |= self._judge(overall, now, rng, oldest_unanswered_age_s)
         self._slow_from_s = self._limits.latency_tolerance * overall.score.usual_s()
         fell = False
+        self.congestion.usual_s = overall.score.usual_s()
         for record in self._watched.values():
             alive = record.health.state is ALIVE
             if not alive and now - record.used_at >= self._limits.network_forget_s:
@@ -399,3 +405,8 @@ class Dossier:
         record.seen = record.health.changes
         self._watched[network] = record
         return record
+
+
+def _congestion(limits: Limits, carrier: Carrier, now: float) -> Congestion:
+    senders = sum(bind.count for bind in carrier.binds if bind.mode != "receiver")
+    return Congestion(limits, carrier.rate, carrier.window, now, senders)

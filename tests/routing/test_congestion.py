@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from smsroute.config import Limits
 from smsroute.message import Blame
+from smsroute.policy.rates import ContractBucket
 from smsroute.routing.congestion import Congestion
 
 LIMITS = Limits()
@@ -103,6 +104,61 @@ class TestThrottled:
         assert one.why(10.02) == "throttled, paused for 0.1 s more, 850/s after"
         assert one.why(10.2) == "855/s of 1000/s since it throttled"
 
+    def test_half_throttled_asks_with_one_part(self) -> None:
+        """Three of six throttled since the last cut: as if nothing were taken."""
+        one = congestion()
+        one.answered(Blame.THROTTLED, 10.0, 1, 10.0)
+        one.answered(Blame.OK, 10.2, 3, 10.2)
+        for _ in range(3):
+            one.answered(Blame.THROTTLED, 10.2, 1, 10.2)
+        assert one.window == 1
+        assert one.paused_until == pytest.approx(10.2 + 2 * LIMITS.throttle_pause_s)
+
+    def test_a_cut_that_changed_nothing_is_not_repeated(self) -> None:
+        """One in ten throttled before the cut and after: no further cut, short pauses, and the pace grows again."""
+        one, now = congestion(), 10.0
+        paces = []
+        for second in range(60):
+            for _ in range(10):
+                one.answered(Blame.OK, now, 9, now)
+                one.answered(Blame.THROTTLED, now, 1, now)
+                now += 0.1
+            if second > 5:
+                paces.append(one.pace(now))
+        assert one.cuts <= 3
+        assert paces == sorted(paces)
+        assert not one.paused(now)
+
+    def test_a_share_that_doubles_is_cut_again(self) -> None:
+        """By chance one in twelve; then one in six: the carrier grants less than it did."""
+        one, now = congestion(), 10.0
+        for parts in (11, 5):
+            before = one.cuts
+            for _ in range(400):
+                one.answered(Blame.OK, now, parts, now)
+                one.answered(Blame.THROTTLED, now, 1, now)
+                now += 0.1
+            assert one.cuts > before
+
+    def test_just_unpaused_it_counts_for_little(self) -> None:
+        """Throttled again and again, the pause just over, nothing taken yet: the share is that of one part a pause;
+        once parts are taken it grows with the window."""
+        one, now = congestion(), 10.0
+        for _ in range(6):
+            one.answered(Blame.THROTTLED, now, 1, now)
+            now = one.paused_until
+        assert not one.paused(now)
+        assert one.pace(now) > 300
+        assert one.share(now) < 0.01
+        shares = []
+        for _ in range(20):
+            one.answered(Blame.OK, now, one.window, now)
+            now += 0.02
+            shares.append(one.share(now))
+        assert shares == sorted(shares)
+        assert shares[2] < 0.2
+        assert shares[-1] == pytest.approx(one.pace(now) / 1000)
+
 
 class TestQueueFull:
     """ESME_RMSGQFUL: the handset's queue, or the carrier's."""
@@ -148,6 +204,56 @@ class TestCongestionState:
         assert one.pace(11.95) <= before * 1.03
         one.congestion_state(100, 20.0)
         assert one.paused(20.05)
+
+    def test_each_level_cuts_as_deep_as_it_is_high(self) -> None:
+        """90 takes a tenth of the cut, 99 all of it; the same level again cuts again only after `throttle_judge_s`."""
+        for level, depth in ((90, 0.1), (95, 0.6), (99, 1.0)):
+            one = congestion()
+            one.congestion_state(level, 10.0)
+            one.congestion_state(level, 10.5)
+            assert one.pace(10.0) == pytest.approx(1000 * (1 - (1 - LIMITS.pace_cut_share) * depth))
+            one.congestion_state(level, 11.1)
+            assert one.cuts == 2
+
+    @given(st.lists(st.integers(80, 89), max_size=50))
+    def test_between_80_and_89_nothing_is_cut(self, levels: list[int]) -> None:
+        """The band it should be in: no cut, no pause, no growth from the aim on."""
+        one = congestion()
+        one.congestion_state(99, 10.0)
+        for i, level in enumerate(levels):
+            one.congestion_state(level, 10.0 + i / 50)
+        assert (one.cuts, one.paused(11.0)) == (1, False)
+
+
+SAID = st.tuples(
+    st.floats(0, 0.4),
+    st.sampled_from([Blame.OK, Blame.OK, Blame.THROTTLED, Blame.CONGESTED, Blame.UNKNOWN, "level"]),
+    st.integers(1, 200),
+    st.floats(0, 3),
+)
+
+
+@given(st.lists(SAID, max_size=40), st.integers(1, 3000))
+def test_no_second_gets_more_than_the_contract(
+    said: list[tuple[float, Blame | str, int, float]], contract: int
+) -> None:
+    """Whatever a carrier says and when: over any second its bucket, at the pace granted, lets through no more than the
+    contract, however greedily it is asked."""
+    one, bucket, now = Congestion(LIMITS, contract, 100, 0.0), ContractBucket(contract, 0.0), 0.0
+    passed: list[tuple[float, int]] = []
+    for pause_s, blame, n, age_s in said:
+        until = now + pause_s
+        while now < until:
+            now = min(until, now + 0.02)
+            if not one.paused(now):
+                bucket.set_pace(one.pace(now), now)
+                passed.append((now, bucket.take(10_000, now)))
+        if isinstance(blame, str):
+            one.congestion_state(n % 101, now, now - age_s)
+        else:
+            one.answered(blame, now, n, now - age_s)
+    for start, _ in passed:
+        assert sum(n for at, n in passed if start <= at < start + 1.0) <= contract
 
 
 @pytest.mark.parametrize("burst_s", [0.1, 1.0])
