@@ -52,6 +52,7 @@ Walk: one a carrier, kept by `carriers/station`: fed with answers; `pace` goes i
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 from smsroute.config import Limits
@@ -102,7 +103,7 @@ class Congestion:
     def __init__(self, limits: Limits, contract: float, window_max: int, now: float, binds: int = 1) -> None:
         """`contract`: parts per second the carrier grants by contract; `window_max`: parts in flight on each of its
         `binds`."""
-        self.usual_s = limits.latency_floor_s  # its usual latency, seconds: kept up by whoever measures it
+        self.usual_s = inf  # its usual latency, seconds: set by whoever measures it; until then nothing is late
         self.crowding = Crowding(limits, window_max, binds, now)
         self.contract = contract
         self.window_max = window_max

@@ -235,7 +235,8 @@ class Dossier:
         changed |= self._judge(overall, now, rng, oldest_unanswered_age_s)
         self._slow_from_s = self._limits.latency_tolerance * overall.score.usual_s()
         fell = False
-        self.congestion.usual_s = overall.score.usual_s()
+        if overall.score.baseline_s:
+            self.congestion.usual_s = overall.score.usual_s()
         for record in self._watched.values():
             alive = record.health.state is ALIVE
             if not alive and now - record.used_at >= self._limits.network_forget_s:

@@ -93,12 +93,14 @@ class Gradient:
 
 def product(window: int) -> Sender:
     """What the engine runs."""
-    return Congestion(LIMITS, CONTRACT, window, 0.0)
+    one = Congestion(LIMITS, CONTRACT, window, 0.0)
+    one.usual_s = LIMITS.latency_floor_s
+    return one
 
 
 def alone(window: int) -> Sender:
-    """The same without `crowding`: nothing is ever late."""
-    return Congestion(attrs.evolve(LIMITS, latency_tolerance=1e9), CONTRACT, window, 0.0)
+    """The same without `crowding`: as long as nobody says what is usual, nothing is late."""
+    return Congestion(LIMITS, CONTRACT, window, 0.0)
 
 
 def gradient(window: int) -> Sender:

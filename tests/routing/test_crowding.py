@@ -77,6 +77,7 @@ class TestCrowding:
     def test_the_smaller_of_both_windows_counts(self) -> None:
         """Congestion gives out its own window or that of crowding, and says why."""
         one = Congestion(LIMITS, 1000.0, 100, 0.0)
+        one.usual_s = 0.05
         now = 0.0
         for _ in range(4000):
             now += 0.005
