@@ -48,6 +48,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         document = _document(True, (), config.warnings)
         document["digest"] = config.digest
+        document["networks"] = [
+            {"name": one.name, "prefixes": len(one.numbers), "source": one.source or None}
+            for one in config.networks.values()
+        ]
         if args.defaults:
             from smsroute.config.show import plain_tree
 
@@ -61,6 +65,10 @@ def run(args: argparse.Namespace) -> int:
         print(show(config), end="")
     else:
         print(f"{directory}: {paint('ok', 'green')}, {_summary(config)}")
+        for network in config.networks.values():
+            count = len(network.numbers)
+            source = f", {network.source}" if network.source else ""
+            print(f"  network {network.name}: {count:,} prefix{'' if count == 1 else 'es'}{source}")
     return 0
 
 
@@ -72,6 +80,8 @@ def _tell(errors: tuple[ConfigError, ...], warnings: tuple[ConfigError, ...]) ->
 def _summary(config: Config) -> str:
     counts = (("esme", len(config.esmes)), ("carrier", len(config.carriers)), ("route", len(config.routes)))
     words = [f"{count} {noun}{_s(count)}" for noun, count in counts]
+    if config.networks:
+        words.append(f"{len(config.networks)} network{_s(len(config.networks))}")
     if config.warnings:
         words.append(f"{len(config.warnings)} warning{_s(len(config.warnings))}")
     return ", ".join(words)

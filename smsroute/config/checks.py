@@ -10,8 +10,10 @@ Walk: `CHECKS` are called by `read` as each noun is built; `references` and `war
 from __future__ import annotations
 
 import os
+from itertools import product
 from typing import Any, Final
 
+from smsroute.config.hours import UTC
 from smsroute.config.limits import CONTROL_PATH_OCTETS_MAX, Limits
 from smsroute.config.nouns import BindConfig, Carrier, Config, Esme, Listen, Route, Tls
 from smsroute.config.read import Checks, Reader, Steps
@@ -93,7 +95,12 @@ def _route(reader: Reader, route: Route, steps: Steps) -> bool:
             wanted = "at least one prefix" if key == "to" else "at least one carrier"
             reader.problems.error(reader.where[(*steps, key)], f"`{key}` is an empty list, expected {wanted}")
             well = False
-    lists = (("to", route.to), ("from", route.sender), ("esmes", route.esmes))
+    if route.time_zone != UTC and not route.hours:
+        at = reader.where[(*steps, "time_zone")]
+        reader.problems.error(at, "`time_zone` stands alone, expected `hours` beside it")
+        well = False
+    hours = tuple(window.text for window in route.hours)
+    lists = (("to", route.to), ("from", route.sender), ("esmes", route.esmes), ("hours", hours))
     for key, names in lists:
         well &= _once(reader, [(name, (*steps, key, i)) for i, name in enumerate(names)], f"`{key}`")
     chosen = [(c.carrier, (*steps, "carriers", i, "carrier")) for i, c in enumerate(route.carriers)]
@@ -167,6 +174,12 @@ def warnings(reader: Reader, config: Config) -> None:
     for index, route in enumerate(config.routes):
         _certified(reader, route, ("routes", index))
     _shadowed(reader, config.routes)
+    _overlaps(reader, config)
+    named = {target for route in config.routes for target in route.to}
+    for name in config.networks:
+        if config.routes and name not in named:
+            at = reader.where[("networks", name)]
+            reader.problems.warn(at, f"network `{name}` is in no route, expected one that names it")
     used = {choice.carrier for route in config.routes for choice in (*route.carriers, *route.backup)}
     for name in config.carriers:
         if config.routes and name not in used:
@@ -196,20 +209,67 @@ def _certified(reader: Reader, route: Route, steps: Steps) -> None:
         reader.problems.warn(at, f"route `{route.name}` certifies `{certified[0]}` only, {wanted}")
 
 
+def _asks(route: Route) -> tuple[Any, ...]:
+    """What a route asks for besides the number, each constraint a list of its choices; None: anything."""
+    windows = frozenset((window.days, window.start, window.end) for window in route.hours)
+    fields = (route.sender, route.esmes, route.classes, route.from_kind, route.data_codings)
+    return (*(field or (None,) for field in fields), ((windows, route.time_zone) if windows else None,))
+
+
 def _shadowed(reader: Reader, routes: tuple[Route, ...]) -> None:
     first: dict[tuple[Any, ...], Route] = {}
     for index, route in enumerate(routes):
-        senders: list[str | None] = [*route.sender] or [None]
-        esmes: list[str | None] = [*route.esmes] or [None]
-        for i, prefix in enumerate(route.to):
-            for key in ((prefix, s, e, c) for s in senders for e in esmes for c in (route.classes or [None])):
+        for i, target in enumerate(route.to):
+            for key in product((target,), *_asks(route)):
                 earlier = first.setdefault(key, route)
                 if earlier is not route:
                     at = reader.where[("routes", index, "to", i)]
-                    place = f"`{earlier.name}` ({earlier.path}:{earlier.line})"
-                    said = f"route `{route.name}` is not reached for {quote(prefix)}: {place} matches the same"
+                    said = (
+                        f"route `{route.name}` is not reached for {quote(target)}: {_place(earlier)} matches the same"
+                    )
                     reader.problems.warn(at, f"{said} and stands first, expected one route for it")
                     break
+
+
+def _overlaps(reader: Reader, config: Config) -> None:
+    """Tell prefixes that two networks, or a network and bare digits, bring to routes which ask for the same."""
+    alike: dict[tuple[Any, ...], dict[str, tuple[Route, Node]]] = {}
+    for index, route in enumerate(config.routes):
+        for i, target in enumerate(route.to):
+            targets = alike.setdefault(tuple(map(frozenset, _asks(route))), {})
+            targets.setdefault(target, (route, reader.where[("routes", index, "to", i)]))
+    for targets in alike.values():
+        if len(targets) < 2 or not targets.keys() & config.networks.keys():
+            continue
+        seen: set[str] = set()
+        for target, (route, at) in targets.items():
+            numbers = _numbers(config, target)
+            twice = seen.intersection(numbers)
+            if twice:
+                one = min(twice)
+                other = next(name for name in targets if one in _numbers(config, name))
+                _overlap(reader, at, target, route, other, targets[other][0], one, len(twice))
+            seen.update(numbers)
+
+
+def _numbers(config: Config, target: str) -> tuple[str, ...]:
+    return config.networks[target].numbers if target in config.networks else (target,)
+
+
+def _overlap(
+    reader: Reader, at: Node, target: str, route: Route, other: str, earlier: Route, one: str, count: int
+) -> None:
+    what = quote(one) + (f" and {count - 1:,} more" if count > 1 else "")
+    if route is earlier:
+        said = f"route `{route.name}` has {what} both by {quote(other)} and by {quote(target)}"
+        reader.problems.warn(at, f"{said}, expected one of them to have it: scores are kept by network")
+    else:
+        said = f"route `{route.name}` is not reached for {what} of {quote(target)}: {_place(earlier)} has the same"
+        reader.problems.warn(at, f"{said} by {quote(other)} and stands first, expected one route for it")
+
+
+def _place(route: Route) -> str:
+    return f"`{route.name}` ({route.path}:{route.line})"
 
 
 def _doors(reader: Reader, config: Config, name: str, esme: Esme) -> None:

@@ -96,8 +96,8 @@ class ZoneKind:
         except (LookupError, ValueError, OSError):  # no such name; no name at all; a folder of names
             by_folded = {name.casefold(): name for name in zoneinfo().available_timezones()}
             close = difflib.get_close_matches(text.casefold(), by_folded, 1)
-            wanted = f"did you mean {by_folded[close[0]]}?" if close else "a time zone such as Europe/Paris, or UTC"
-            raise Misread(wanted) from None
+            meant = f", perhaps {by_folded[close[0]]}" if close else " such as Europe/Paris, or UTC"
+            raise Misread(f"an IANA time zone{meant}") from None
         return text
 
     def show(self, value: object) -> str:

@@ -250,6 +250,9 @@ class Limits:
 
 # These hold before the first file is read, so no file can change them.
 FILE_OCTETS_MAX: Final = 32 << 20  # some 400,000 lines of routes
+NETWORK_FILE_OCTETS_MAX: Final = 256 << 20  # of one network's file: a country's whole number portability
+NETWORK_PREFIXES_MAX: Final = 5_000_000  # of one network; each takes some 110 octets of memory
+BAD_LINES_TOLD: Final = 20  # of one network's file
 NESTING_MAX: Final = 12  # our deepest value stands 7 deep
 ERRORS_MAX: Final = 200  # told at once; nobody reads more
 SECRET_OCTETS_MAX: Final = 64  # SMPP 3.4 allows 8 (5.2.2); peers that send more exist

@@ -2,7 +2,8 @@
 
 Rules:
 - All files are read and all checks run before anything is raised; warnings travel on the Config.
-- A section stands in smsroute.yaml or in its own file (esmes.yaml, carriers.yaml, routes.yaml), never in both.
+- A section stands in smsroute.yaml or in its own file (esmes.yaml, carriers.yaml, networks.yaml, routes.yaml), never
+  in both.
 - A part that could not be read silences only what follows from it, so that one slip gives one error.
 
 Walk: called by `smsroute check`, `serve` and reload; `places` by the verbs that only look for a running engine and must
@@ -27,8 +28,9 @@ from smsroute.config.tree import Mapping, Node, Problems, Scalar, describe, near
 from smsroute.message import MessageClass
 
 MAIN: Final = "smsroute.yaml"
-SECTIONS: Final = ("esmes", "carriers", "routes")
+SECTIONS: Final = ("esmes", "carriers", "networks", "routes")
 """Each may have a file of its own, named after it."""
+NEEDED: Final = ("esmes", "carriers", "routes")
 
 
 @attrs.frozen
@@ -86,12 +88,16 @@ class _Folder:
         self._strays()
         config = self.reader.noun(Config, merged, (), directory=self.whole)
         names = {key.text: [k.text for k, _ in node.pairs] for key, node in merged.pairs if isinstance(node, Mapping)}
+        if "networks" not in [key.text for key, _ in merged.pairs]:
+            names["networks"] = []
         checks.references(self.reader, {s: names[s] for s in SECTIONS if s in names and s not in self.unread})
         if config is not MISSING:
             config = _settled(config, self.reader)
             checks.control_path(self.reader, config)
             if not self._errors():
                 checks.warnings(self.reader, config)
+            for network in config.networks.values():
+                self.digest.update(f"{network.name} {network.source} {network.stamp}\n".encode())
         warnings = self.problems.warnings(self.paths)
         if self._errors():
             raise ConfigErrors(self._errors(), warnings)
@@ -131,7 +137,7 @@ class _Folder:
         for section in SECTIONS:
             name = f"{section}.yaml"
             if not os.path.lexists(self.directory / name):
-                if section not in first and main_read:
+                if section in NEEDED and section not in first and main_read:
                     said = f"no `{section}`, expected them here or in {name}"
                     self.problems.error(Node(self.paths[0], 0, 0), said)
                 continue

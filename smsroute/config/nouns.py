@@ -48,7 +48,14 @@ CARRIER_NAME: Final = Text("[A-Za-z0-9][A-Za-z0-9._-]{0,31}", "1 to 32 letters, 
 # system_id is at most 15 octets by the spec (3.4, 5.2.1); platforms that send 16 and more exist.
 ESME_NAME: Final = Text("[A-Za-z0-9._@+-]{1,64}", "a system_id: 1 to 64 letters, digits or . _ @ + -")
 ROUTE_NAME: Final = Text("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 letters, digits or . _ -")
-PREFIX: Final = Text("[0-9]{0,15}", 'up to 15 E.164 digits without + or spaces, such as 336, or "" for any number')
+NETWORK_NAME: Final = Text("[A-Za-z][A-Za-z0-9._-]{0,31}", "a letter, and up to 31 letters, digits or . _ -")
+TARGET: Final = Text(
+    "[0-9]{0,15}|[A-Za-z][A-Za-z0-9._-]{0,31}",
+    'up to 15 E.164 digits without + or spaces, such as 336, or "" for any number, or the name of a network',
+)
+PREFIX: Final = Text("[0-9]{1,15}", "1 to 15 E.164 digits without + or spaces, such as 336")
+COUNTRY: Final = Text("[A-Z]{2}", "a country by its two ISO 3166 letters, such as FR")
+OPERATOR: Final = Text("[^\x00-\x1f]{1,64}", "an operator by its name, 1 to 64 characters")
 SENDER: Final = Text("[ -~]{1,20}", "a sender as it stands in source_addr: 1 to 20 ASCII characters")
 SERVICE_TYPE: Final = Text("[ -~]{1,5}", "a service_type: 1 to 5 ASCII characters")
 SYSTEM_ID: Final = Text("[!-~]{1,64}", "1 to 64 ASCII characters without spaces")
@@ -212,6 +219,20 @@ class Carrier:
 
 
 @attrs.frozen
+class NamedNetwork:
+    """Prefixes with one name and one score: listed, read from a file, or those of a country or one of its operators."""
+
+    name: Annotated[str, NOT_IN_FILE]
+    prefixes: tuple[Annotated[str, PREFIX], ...] = ()
+    file: Path | None = None
+    country: Annotated[str, COUNTRY] = ""
+    operator: Annotated[str, OPERATOR] = ""  # of that country
+    numbers: Annotated[tuple[str, ...], NOT_IN_FILE] = attrs.field(default=(), repr=False)  # its prefixes, each once
+    source: Annotated[str, NOT_IN_FILE] = ""  # what they were taken from, its version included; "": the config itself
+    stamp: Annotated[str, NOT_IN_FILE] = ""  # of the octets of its file
+
+
+@attrs.frozen
 class InDoubt:
     """What becomes of a part nobody answered for: hold it, resend it or fail it `after_s` seconds in doubt."""
 
@@ -234,7 +255,7 @@ class Route:
     """A rule: what it matches, and the carriers it may use. A constraint left empty matches all; all must hold."""
 
     name: Annotated[str, ROUTE_NAME]
-    to: tuple[Annotated[str, PREFIX], ...]
+    to: tuple[Annotated[str, TARGET], ...]  # digits and named networks
     sender: Annotated[tuple[Annotated[str, SENDER], ...], Key("from")] = ()
     esmes: tuple[Annotated[str, ESME_NAME], ...] = ()
     classes: tuple[Annotated[MessageClass, CLASS], ...] = ()
@@ -263,6 +284,7 @@ class Config:
     limits: Limits = attrs.field(factory=Limits)
     esmes: Mapping[str, Esme] = attrs.field(factory=dict)
     carriers: Mapping[str, Carrier] = attrs.field(factory=dict)
+    networks: Mapping[str, NamedNetwork] = attrs.field(factory=dict)
     routes: tuple[Route, ...] = ()
     warnings: Annotated[tuple[ConfigError, ...], NOT_IN_FILE] = ()
     digest: Annotated[str, NOT_IN_FILE] = ""  # of the files' octets: which revision runs

@@ -22,13 +22,14 @@ from typing import Annotated, Any, Final, Literal
 
 import attrs
 
-from smsroute.config import tree
+from smsroute.config import networks, tree
 from smsroute.config.kinds import FLAG, Kind, Misread, OneOf, Seconds
 from smsroute.config.limits import SECRET_OCTETS_MAX
 from smsroute.config.nouns import (
     CARRIER_NAME,
     CLASS,
     ESME_NAME,
+    NETWORK_NAME,
     Carrier,
     CarrierCaps,
     Choice,
@@ -36,6 +37,7 @@ from smsroute.config.nouns import (
     Esme,
     InDoubt,
     Key,
+    NamedNetwork,
     Route,
     Secret,
     Tls,
@@ -100,8 +102,8 @@ def name_of(steps: Steps) -> str:
     match steps:
         case ():
             return "the file"
-        case ("carriers" | "esmes", str() as name):
-            return f"{'carrier' if steps[0] == 'carriers' else 'esme'} {quote(name)}"
+        case ("carriers" | "esmes" | "networks" as section, str() as name):
+            return f"{section.removesuffix('s')} {quote(name)}"
         case ("routes", int() as index):
             return f"route {index + 1}"
         case (*outer, str() as key, int() as index):
@@ -329,9 +331,9 @@ class Reader:
         return True
 
     def named(self, noun: type, kind: Kind, node: Node, steps: Steps) -> Any:
-        """Nouns by name: carriers, esmes."""
+        """Nouns by name: carriers, esmes, networks."""
         if not isinstance(node, tree.Mapping):
-            return self.wrong(node, steps, f"a name for each {'carrier' if noun is Carrier else 'esme'}, and its keys")
+            return self.wrong(node, steps, f"a name for each {str(steps[-1]).removesuffix('s')}, and its keys")
         found: dict[str, Any] = {}
         for key, item in node.pairs:
             at = (*steps, key.text)
@@ -342,6 +344,23 @@ class Reader:
                 self.problems.error(key, f"{name_of(at)} is not a name, expected {misread.wanted}")
             found[key.text] = self.noun(noun, item, at, name=key.text)
         return MISSING if MISSING in found.values() else found
+
+    def networks(self, node: Node, steps: Steps) -> Any:
+        """Networks by name, with their prefixes."""
+        named = self.named(NamedNetwork, NETWORK_NAME, node, steps)
+        if isinstance(named, _Missing):
+            return MISSING
+        found = {name: networks.resolve(self, network, (*steps, name)) for name, network in named.items()}
+        return MISSING if None in found.values() else found
+
+    def targets(self, declared: Any, node: Node, steps: Steps) -> Any:
+        """Digits, and names of networks, which have a letter first."""
+        found = self.value(declared, node, steps)
+        if not isinstance(found, _Missing):
+            assert isinstance(node, Sequence)
+            pairs = zip(found, node.items, strict=True)
+            self.references.extend(("networks", target, item) for target, item in pairs if target[:1].isalpha())
+        return found
 
     def route(self, node: Node, steps: Steps) -> Any:
         """A route, with the place where it stands."""
@@ -450,6 +469,8 @@ BY_TYPE: Final[dict[Any, Callable[[Reader, Node, Steps], Any]]] = {
 CUSTOM: Final[dict[tuple[type, str], Callable[[Reader, Any, Node, Steps, Any], Any]]] = {
     (Config, "esmes"): lambda reader, _type, node, at, _kind: reader.named(Esme, ESME_NAME, node, at),
     (Config, "carriers"): lambda reader, _type, node, at, _kind: reader.named(Carrier, CARRIER_NAME, node, at),
+    (Config, "networks"): lambda reader, _type, node, at, _kind: reader.networks(node, at),
+    (Route, "to"): lambda reader, declared, node, at, _kind: reader.targets(declared, node, at),
     (Route, "name"): lambda reader, declared, node, at, _kind: reader.route_name(declared, node, at),
     (Route, "esmes"): lambda reader, declared, node, at, _kind: reader.references_to("esmes", declared, node, at),
     (Choice, "carrier"): lambda reader, declared, node, at, _kind: reader.reference("carriers", declared, node, at),

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final
 import attrs
 
 from smsroute.config.kinds import Kind, show_seconds
-from smsroute.config.nouns import CLASS, Config, InDoubt, Secret
+from smsroute.config.nouns import CLASS, Config, InDoubt, NamedNetwork, Secret
 from smsroute.config.read import kind_among, rows
 
 HIDDEN: Final = "********"
@@ -80,7 +80,7 @@ def _value(declared: Any, value: Any, kind: Kind | None) -> Tree:
         return "true" if value else "false"
     if isinstance(value, Path):
         return _text(str(value))
-    if attrs.has(type(value)):
+    if attrs.has(type(value)) and kind is None:
         return tree_of(value)
     if kind is None:
         return _text(str(value))
@@ -93,10 +93,20 @@ def _mapping(inner: tuple[Any, ...], value: collections.abc.Mapping[Any, Any]) -
         return {CLASS.show(message_class): _policy(item) for message_class, item in value.items()}
     found: dict[str, Tree] = {}
     for key, item in value.items():
+        if isinstance(item, NamedNetwork):
+            found[key] = _network(item)
+            continue
         shown = _value(inner[0], key, None)
         assert isinstance(shown, str)
         found[shown] = _value(inner[1], item, None)
     return found
+
+
+def _network(network: NamedNetwork) -> Tree:
+    """Where its prefixes come from, and how many those are."""
+    keys = {key: value for key, value in tree_of(network).items() if value not in ('""', [])}
+    count = len(network.numbers)
+    return Noted(keys, f"{count:,} prefix{'' if count == 1 else 'es'}{f', {network.source}' if network.source else ''}")
 
 
 def _policy(policy: InDoubt) -> Tree:

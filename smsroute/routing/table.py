@@ -217,7 +217,8 @@ class Table:
     @classmethod
     def of(cls, config: Config) -> Table:
         """The table of a whole config."""
-        return cls(config.routes, {}, config.limits.short_code_digits_max)
+        numbers = {name: network.numbers for name, network in config.networks.items()}
+        return cls(config.routes, numbers, config.limits.short_code_digits_max)
 
     def match(
         self, destination_addr: str, source_addr: str, esme: str, message_class: int, data_coding: int, wall: float

@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).parents[2] / "config"
 @pytest.fixture
 def broken(tmp_path: Path) -> Path:
     """The examples with two slips in one file."""
-    for name in ("smsroute.yaml", "esmes.yaml", "carriers.yaml", "routes.yaml"):
+    for name in ("smsroute.yaml", "esmes.yaml", "carriers.yaml", "networks.yaml", "routes.yaml"):
         (tmp_path / name).write_text((EXAMPLES / name).read_text())
     text = (
         (EXAMPLES / "esmes.yaml")
@@ -28,9 +28,10 @@ def broken(tmp_path: Path) -> Path:
 
 
 def test_a_right_config_is_ok_and_exit_0(capsys: pytest.CaptureFixture[str]) -> None:
-    """One line that counts what was found."""
+    """One line that counts what was found, and one for each network."""
     assert main(["check", str(EXAMPLES)]) == 0
-    assert capsys.readouterr() == (f"{EXAMPLES}: ok, 2 esmes, 3 carriers, 3 routes\n", "")
+    counted = f"{EXAMPLES}: ok, 2 esmes, 3 carriers, 4 routes, 1 network\n  network uk-o2: 4 prefixes\n"
+    assert capsys.readouterr() == (counted, "")
 
 
 def test_a_wrong_config_tells_every_error_on_stderr_and_exit_1(

@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
-MAIN, ESMES, CARRIERS, ROUTES = "smsroute", "esmes", "carriers", "routes"
+MAIN, ESMES, CARRIERS, NETWORKS, ROUTES = "smsroute", "esmes", "carriers", "networks", "routes"
 
 # What carriers need besides what a case is about.
 C = "system_id: a, password: {plain: x}"
 B = "binds: [{address: h:1}]"
 SECRET = "{plain: TEXT}, {env: NAME} or {file: PATH}"
 DURATION = "a duration with its unit such as 500ms, 30s or 10m"
-PREFIX = 'up to 15 E.164 digits without + or spaces, such as 336, or "" for any number'
+PREFIX = 'up to 15 E.164 digits without + or spaces, such as 336, or "" for any number, or the name of a network'
+NETWORK = "{prefixes: [...]}, {file: PATH} or {country: FR}"
+HOURS = 'days and times such as "mon-fri 08:00-20:00", "sat,sun 10:00-18:00" or "22:00-06:00"'
 BLAMES = "ok, throttled, congested, transient, permanent-message, permanent-route, unknown"
 
 # fmt: off
@@ -45,7 +47,7 @@ FILES = [
     # keys
     (MAIN, "nod: n1\n", ":1:1: unknown key `nod`, did you mean `node`?"),
     (MAIN, "zzz: n1\n", ":1:1: unknown key `zzz`, "
-     "expected one of node, listen, store, control, http, limits, esmes, carriers, routes"),
+     "expected one of node, listen, store, control, http, limits, esmes, carriers, networks, routes"),
     (MAIN, "limits: {drain_timeout_s: 20}\n",
      ":1:10: unknown key `drain_timeout_s` in `limits`, did you mean `drain_timeout`?"),
     (MAIN, "limits: {zzz: 1}\n",
@@ -220,6 +222,52 @@ FILES = [
      f":2:54: `fail_after` is `5`, expected {DURATION}, 0..7d"),
     (ROUTES, "routes:\n  - {name: a, to: [33], in_doubt: {otp: {resend: 5s}}, carriers: [{carrier: orange}]}\n",
      ":2:42: unknown key `resend` in `otp` of `in_doubt` of route 1, did you mean `resend_after`?"),
+    (ROUTES, "routes:\n  - {name: a, to: [33], carriers: [{carrier: orange}], from_kind: [numerical]}\n",
+     ":2:68: entry 1 of `from_kind` is `numerical`, expected one of alphanumeric, numeric, short"),
+    (ROUTES, "routes:\n  - {name: a, to: [33], carriers: [{carrier: orange}], data_codings: [256]}\n",
+     ":2:71: entry 1 of `data_codings` is `256`, expected 0..255"),
+    (ROUTES, "routes:\n  - {name: a, to: [33], carriers: [{carrier: orange}], data_codings: 8}\n",
+     ":2:70: `data_codings` is `8`, expected a list"),
+    (ROUTES, "routes:\n  - {name: a, to: [33], carriers: [{carrier: orange}], hours: [08:00]}\n",
+     f":2:64: entry 1 of `hours` is `08:00`, expected {HOURS}"),
+    (ROUTES, "routes:\n  - {name: a, to: [33], carriers: [{carrier: orange}], hours: ['mon-fry 08:00-20:00']}\n",
+     ":2:64: entry 1 of `hours` is `mon-fry 08:00-20:00`, expected "
+     f"days by mon, tue, wed, thu, fri, sat, sun, {HOURS.removeprefix('days and times ')}"),
+    (ROUTES, "routes:\n  - {name: a, to: [33], carriers: [{carrier: orange}], hours: ['08:00-08:00']}\n",
+     ":2:64: entry 1 of `hours` is `08:00-08:00`, expected "
+     "a start and an end that differ; 00:00-24:00 is the whole day"),
+    (ROUTES, "routes:\n  - {name: a, to: [33], carriers: [{carrier: orange}], hours: ['24:00-08:00']}\n",
+     ":2:64: entry 1 of `hours` is `24:00-08:00`, expected "
+     "times from 00:00 to 23:59, the last one up to 24:00"),
+    (ROUTES, "routes:\n  - {name: a, to: [33], carriers: [{carrier: orange}], hours: ['08:00-20:00'], "
+     "time_zone: Europe/Pariss}\n",
+     ":2:91: `time_zone` is `Europe/Pariss`, expected an IANA time zone, perhaps Europe/Paris"),
+    (ROUTES, "routes:\n  - {name: a, to: [33], carriers: [{carrier: orange}], hours: ['08:00-20:00'], "
+     "time_zone: ../passwd}\n",
+     ":2:91: `time_zone` is `../passwd`, expected an IANA time zone such as Europe/Paris, or UTC"),
+    (ROUTES, "routes:\n  - {name: a, to: [33], carriers: [{carrier: orange}], time_zone: Europe/Paris}\n",
+     ":2:56: `time_zone` stands alone, expected `hours` beside it"),
+    (ROUTES, "routes:\n  - {name: a, to: [33], carriers: [{carrier: orange}], hours: ['08:00-20:00', '08:00-20:00']}\n",
+     ":2:79: `08:00-20:00` stands twice in `hours`, expected once"),
+    (ROUTES, "routes:\n  - {name: a, to: [33, fr-orange], carriers: [{carrier: orange}]}\n",
+     ":2:24: unknown network `fr-orange`, expected a name from `networks`, which has none"),
+    (NETWORKS, "networks:\n  a: {}\n", f":2:3: network `a` says no prefixes, expected {NETWORK}"),
+    (NETWORKS, "networks:\n  a: {country: FR, prefixes: ['33']}\n",
+     f":2:3: network `a` has `prefixes` and `country`, expected {NETWORK}"),
+    (NETWORKS, "networks:\n  a: {operator: Orange, prefixes: ['33']}\n",
+     ":2:7: `operator` stands alone, expected `country` beside it"),
+    (NETWORKS, "networks:\n  a: {prefixes: []}\n", ":2:7: no prefixes, expected at least one"),
+    (NETWORKS, "networks:\n  a: {prefixes: ['']}\n",
+     ":2:18: entry 1 of `prefixes` is ``, expected 1 to 15 E.164 digits without + or spaces, such as 336"),
+    (NETWORKS, "networks:\n  33: {prefixes: ['33']}\n",
+     ":2:3: network `33` is not a name, expected a letter, and up to 31 letters, digits or . _ -"),
+    (NETWORKS, "networks:\n  a: {country: fr}\n",
+     ":2:16: `country` is `fr`, expected a country by its two ISO 3166 letters, such as FR"),
+    (NETWORKS, "networks: [a]\n", ":1:11: `networks` is a list, expected a name for each network, and its keys"),
+    (NETWORKS, "networks:\n  a: {prefix: ['33']}\n",
+     ":2:7: unknown key `prefix` in network `a`, did you mean `prefixes`?"),
+    (NETWORKS, "networks:\n  a: {file: gone.csv}\n",
+     ":2:7: file `gone.csv`: no such file or directory, expected one prefix a line"),
     (ROUTES, "routes:\n  - {name: a, to: [33], carriers: [{carrier: orange}]}\n"
      "  - {name: a, to: [34], carriers: [{carrier: orange}]}\n",
      ":3:12: a second route `a`, expected a name of its own (first on routes.yaml:2)"),

@@ -15,12 +15,13 @@ from smsroute.config import ConfigErrors, load, places
 from smsroute.config.show import show
 
 EXAMPLES = Path(__file__).parents[2] / "config"
-NAMES = ("smsroute.yaml", "esmes.yaml", "carriers.yaml", "routes.yaml")
+NAMES = ("smsroute.yaml", "esmes.yaml", "carriers.yaml", "networks.yaml", "routes.yaml")
 WHOLE = "\n".join((EXAMPLES / name).read_text() for name in NAMES)
 
 # Pieces of YAML and of our own language, so that the nonsense is close to sense.
 OURS = """
     node listen address tls store control http limits esmes carriers routes name to from classes prefer in_doubt otp
+    networks prefixes country operator FR from_kind short data_codings hours time_zone UTC 22:00-06:00
     default hold resend_after carrier cost weight certified backup password plain env file binds mode count window
     rate dialect ids outcomes 0x45 transient orange acme 127.0.0.1:1 30s 2000/s true 336 +336 ~ null <<
 """

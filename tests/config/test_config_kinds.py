@@ -38,7 +38,9 @@ ANY_DECIMAL = kinds.Decimal(0, 1e9)
         (kinds.Code(), "69", 69),
         (nouns.VERSION, "0x34", 0x34),
         (nouns.VERSION, "3.4", 0x34),
-        (nouns.PREFIX, "", ""),
+        (nouns.TARGET, "", ""),
+        (nouns.TARGET, "fr-orange", "fr-orange"),
+        (nouns.PREFIX, "336", "336"),
     ],
 )
 def test_a_value_reads_as(kind: kinds.Kind, text: str, value: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,18 @@ class TestExamples:
             ("127.0.0.1", 3002),
             ("127.0.0.1", 3003),
         ]
+
+    def test_what_the_examples_say_of_networks_is_true(self, tmp_path: Path) -> None:
+        """Those that stand in comments load as well."""
+        for path in EXAMPLES.glob("*.yaml"):
+            text = path.read_text()
+            if path.name == "networks.yaml":
+                text = re.sub(r"(?m)^# ([a-z-]+: \{)", r"  \1", text)
+            (tmp_path / path.name).write_text(text)
+        (tmp_path / "ported.csv").write_text("prefix;operator\n33607;Orange\n")
+        networks = load(tmp_path, {}).networks
+        assert list(networks) == ["uk-o2", "canada", "fr-orange", "fr-ported"]
+        assert all(network.numbers for network in networks.values())
 
     def test_the_examples_show_the_contract(self) -> None:
         """The values of the design's section 8 arrive as they are meant."""
