@@ -81,6 +81,7 @@ class Engine:
             ledger,
             self.journal,
             ports,
+            self.dispatch.loops,
             takeoff=self.dispatch.takeoff,
             ids=MessageIds(config.node, ledger.last_part_id),
         )

@@ -50,6 +50,7 @@ from smsroute.carriers.sweep import Sweep
 from smsroute.config import Config
 from smsroute.ledger import Ledger
 from smsroute.message import AnyEvent, Attempted, Part, State, Withdrawn
+from smsroute.policy.loops import Loops
 from smsroute.ports import Ports
 from smsroute.routing import decide
 from smsroute.routing.decide import Plan
@@ -155,6 +156,7 @@ class Dispatch:
         self.decided: Decided = lambda key, views, plan, previous: None
         self.table = Table.of(config)
         self.pins: dict[str, Pin] = {}
+        self.loops = Loops(config.limits.loop_window_s, config.limits.loop_marks_max)
         self.tried = trio.Event()
         self._wakes: dict[str, trio.Event] = {}
         self._roster = Roster(
@@ -366,10 +368,23 @@ class Dispatch:
             if attempt is not None and part.state == State.ATTEMPTED and attempt.bind == bind.name:
                 rows.append((part, len(part.attempts) - 1, network))
         bind.release(len(part_ids) - len(rows))  # overtaken: ended while their attempt was written down
+        if self.loops.on:
+            self._mark_anew([part for part, _, _ in rows])
         if rows and not bind.launch(rows, [self._body(bind, part) for part, _, _ in rows]):
             wall = self.ports.clock.wall()
             unsent = [part.part_id for part, _, _ in rows]
             self.journal.append([Withdrawn(wall, unsent, f"{bind.name} went down before it left")], must=True)
+
+    def _mark_anew(self, parts: Iterable[Part]) -> None:
+        """What leaves long after it came may come back long after it came."""
+        late = self.ports.clock.wall() - self.loops.window_s / 2
+        for part in parts:
+            if part.accepted_at < late:
+                self.loops.pass_time(self.ports.clock.monotonic())
+                said = parse_sm(part.body)
+                mark = self.loops.mark(said.source_addr, said.destination_addr, said.user_data(), part.esme)
+                if mark:
+                    self.loops.sent([mark], part.esme)
 
     def _body(self, bind: Bind, part: Part) -> bytes:
         """The submit_sm body as this carrier gets it: the ESME's own, but for what its contract with us asks."""

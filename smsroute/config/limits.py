@@ -108,6 +108,11 @@ class Limits:
     drain_timeout_s:            float = seconds(20, 0, 3600, "at stop, for answers in flight; systemd waits 90 s")
     leave_receipts_s:           float = seconds(300, 0, DAY, "an account left the config: its receipts still come")
 
+    # -- messages that come back ---------------------------------------------------------------------------------------
+    loop_window_s:              float = seconds(30, 0, 3600, "sent, and submitted by another ESME: refused; 0: off")
+    loop_marks_max:             int   = count(400_000, 2, 50_000_000, "messages remembered for it, 79 octets each")
+    loop_warning_s:             float = seconds(300, 1, DAY, "health warns of a loop for so long")
+
     # -- the outbox ----------------------------------------------------------------------------------------------------
     outbox_batch_max:           int   = count(500, 1, 100_000, "deliver_sm one session takes in one go")
     outbox_retry_min_s:         float = seconds(1, 0.01, 3600, "a receipt was refused; then twice that, and so on")

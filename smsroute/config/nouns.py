@@ -148,6 +148,7 @@ class Esme:
     ] = attrs.field(factory=dict)
     validity_s: Annotated[float, Seconds(1, 30 * 86400)] = 86400.0  # unset: limits.validity_default
     receipt_tlvs: bool = True  # receipted_message_id and message_state beside the receipt's text
+    loop_guard: bool = True  # refuse from it what we have just sent for another ESME: a message that comes back
     pdu_octets_max: Annotated[int, Octets(512, 1 << 20)] = 7424  # what it may send us in one PDU
 
     def admits(self, peer: str) -> bool:

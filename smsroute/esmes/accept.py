@@ -10,6 +10,8 @@ WALK
 STRATEGIES
     all at the door     Everything that can be refused is refused now, with the status that says why: a malformed PDU,
                         no route, over rate, over window, memory full, disk sick. Nothing is dropped later.
+    nothing twice round A submit that says what we have just sent for another ESME has come back by a carrier of ours
+                        and is refused for good (`policy/loops`), unless `loop_guard: false`.
     one commit          The parts of a read and their first attempts share one group commit. The answers and the
                         carriers' bytes are written by the journal's writer right after it (`then`), so a session that
                         dies while its submits are on their way to the disk changes nothing: what is durable is sent.
@@ -22,6 +24,7 @@ LIMITS
 
 DIAGNOSTICS
     refused             counted per ESME and status (`smsroute health --json`), never logged per message.
+    loops               what came back, and whose it was: `health` warns, `loop.refused` is logged once a window.
 
 Laws 1 and 2 are kept here and in `carriers/dispatch`: no ESME_ROK before the commit, no byte to a carrier before it
 either.
@@ -33,19 +36,24 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+import structlog
+
 from smsroute.config import Config, Esme
 from smsroute.esmes.client import Client
 from smsroute.ids import MessageIds
 from smsroute.ledger import Ledger
 from smsroute.message import Accepted, AnyEvent
 from smsroute.policy import admission
+from smsroute.policy.loops import REFUSAL, Loops
 from smsroute.policy.rates import RateWindow
 from smsroute.ports import Ports
 from smsroute.smpp import names, text, times
-from smsroute.smpp.codec import Pdu, PduError, build_responses, parse_sm
+from smsroute.smpp.codec import Pdu, PduError, SubmitSm, build_responses, parse_sm
 from smsroute.smpp.validate import check_submit
 from smsroute.store.base import StoreError
 from smsroute.store.journal import Journal
+
+log: Final = structlog.get_logger("smsroute.accept")
 
 THROTTLED: Final = names.ESME_RTHROTTLED
 UDHI: Final = 0x40
@@ -77,12 +85,15 @@ class Flight(Protocol):
 class Books:
     """What one ESME has used of what it may."""
 
-    __slots__ = ("accepted", "rate", "refused")
+    __slots__ = ("accepted", "looped", "looped_at", "looped_of", "rate", "refused")
 
     def __init__(self, esme: Esme, now: float) -> None:
         self.rate = RateWindow(esme.rate, now)
         self.accepted = 0
         self.refused: Counter[int] = Counter()
+        self.looped = 0  # submits that came back
+        self.looped_at = 0.0  # the last one, Unix seconds
+        self.looped_of = ""  # whose it was
 
 
 class Accept:
@@ -94,6 +105,7 @@ class Accept:
         ledger: Ledger,
         journal: Journal,
         ports: Ports,
+        loops: Loops,
         *,
         takeoff: Callable[[], Flight],
         ids: MessageIds,
@@ -102,6 +114,7 @@ class Accept:
         self._ledger = ledger
         self._journal = journal
         self._ports = ports
+        self._loops = loops
         self._takeoff = takeoff
         self._ids = ids
         self.books: dict[str, Books] = {}
@@ -128,8 +141,12 @@ class Accept:
         flight = self._takeoff()
         answers: list[tuple[int, int, str]] = []
         events: list[AnyEvent] = []
+        marks: list[int] = []
+        self._loops.pass_time(monotonic)
         for pdu in pdus:
-            judged = refusal or (self._judge(client, esme, pdu, wall, flight) if len(events) < granted else THROTTLED)
+            judged = refusal or (
+                self._judge(client, esme, pdu, wall, flight, marks) if len(events) < granted else THROTTLED
+            )
             if isinstance(judged, int):
                 books.refused[judged] += 1
                 answers.append((judged, pdu.sequence_number, ""))
@@ -147,6 +164,7 @@ class Accept:
             client.unanswered -= accepted
             if error is None:
                 books.accepted += accepted
+                self._loops.sent(marks, esme.name)
             else:
                 sick = _status_of(error)
                 books.refused[sick] += accepted
@@ -180,8 +198,10 @@ class Accept:
         """How many of `offered` parts the ESME's window and rate let in now."""
         return books.rate.take(max(0, min(offered, esme.window - client.unanswered)), monotonic)
 
-    def _judge(self, client: Client, esme: Esme, pdu: Pdu, wall: float, flight: Flight) -> Accepted | int:
-        """The event that accepts a submit, its place reserved; or the status that refuses it."""
+    def _judge(
+        self, client: Client, esme: Esme, pdu: Pdu, wall: float, flight: Flight, marks: list[int]
+    ) -> Accepted | int:
+        """The event that accepts a submit, its place reserved; or the status that refuses it. Adds to `marks`."""
         try:
             submit = parse_sm(pdu.body)
             check_submit(submit, wall)
@@ -191,6 +211,11 @@ class Accept:
         refused = admission.check(destination_addr, source_addr)
         if refused is not None:
             return refused.command_status
+        mark = 0
+        if self._loops.on:
+            mark = self._loops.mark(source_addr, destination_addr, submit.user_data(), esme.name)
+            if not mark and esme.loop_guard:
+                return self._came_back(esme, submit, wall)
         message_class = esme.default_class
         by_service_type = esme.class_by.get("service_type")
         if by_service_type is not None and submit.service_type:
@@ -210,6 +235,8 @@ class Accept:
         )
         if placed is None:
             return names.ESME_RINVDSTADR
+        if mark:
+            marks.append(mark)
         return Accepted(
             part_id,
             wall,
@@ -227,6 +254,16 @@ class Accept:
             parts,
             submit.data_coding,
         )
+
+    def _came_back(self, esme: Esme, submit: SubmitSm, wall: float) -> int:
+        """Refuse a message that went round, count it, and tell people once a window."""
+        books = self.books[esme.name]
+        of = self._loops.whose(submit.source_addr, submit.destination_addr, submit.user_data())
+        books.looped += 1
+        if wall - books.looped_at >= self._loops.window_s or books.looped_of != of:
+            log.warning("loop.refused", esme=esme.name, message_of=of, refused=books.looped)
+        books.looped_at, books.looped_of = wall, of
+        return REFUSAL
 
 
 def _status_of(error: StoreError) -> int:

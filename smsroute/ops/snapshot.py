@@ -83,6 +83,9 @@ class Books(Protocol):
 
     accepted: int
     refused: Counter[int]
+    looped: int
+    looped_at: float
+    looped_of: str
 
 
 class Watch(Protocol):
@@ -325,6 +328,11 @@ def esmes(engine: Engine, wall: float) -> list[Document]:
                 "held": engine.ledger.held_by[name],
                 "accepted": books.accepted if books is not None else 0,
                 "refused": {status_name(code): n for code, n in books.refused.items()} if books is not None else {},
+                "loops": {
+                    "refused": books.looped if books is not None else 0,
+                    "of": books.looped_of or None if books is not None else None,
+                    "last_s": round(wall - books.looped_at, 3) if books is not None and books.looped else None,
+                },
             }
         )
     return rows

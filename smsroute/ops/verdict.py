@@ -77,6 +77,10 @@ def _traffic(document: Document, config: Config, say: Any) -> None:
             bound = f"{esme['sessions']} sessions bound" if esme["sessions"] else "it is not bound"
             waits = f"{esme['outbox']} receipts wait, the oldest for {age(oldest_s)}; {bound}"
             say("warning", "esme", esme["name"], waits)
+        loops = esme["loops"]
+        if loops["last_s"] is not None and loops["last_s"] < config.limits.loop_warning_s:
+            times = f"{loops['refused']} messages of {loops['of']} came back, the last {age(loops['last_s'])} ago"
+            say("warning", "loop", esme["name"], f"{times}: a carrier of ours sends to it what we send; refused")
 
 
 def _carrier(carrier: Document, config: Config, say: Any) -> None:
