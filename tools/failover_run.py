@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import bench_run as bench
-from failover_town import FAULTS, SICK
+from failover_town import FAULTS
 
 ENGINE = Path(__file__).with_name("failover_engine.py")
 TOWN = Path(__file__).with_name("failover_town.py")
@@ -52,21 +52,21 @@ TARGETS: dict[str, tuple[tuple[str, str, float], ...]] = {   # fault -> (figure,
     "flaps":       (("swings", "<=", 0),),
     "half-rate":   (("goodput_share", ">=", 0.95),),
 }
-COLUMNS: tuple[tuple[str, str, str], ...] = (  # figure, heading, how it is written
-    ("elsewhere_s",     "elsewhere s",  "{:.1f}"),
-    ("p99_before_s",    "p99 before s", "{:.1f}"),
-    ("p99_during_s",    "during s",     "{:.1f}"),
-    ("worst_during_s",  "worst s",      "{:.1f}"),
-    ("p99_after_s",     "after s",      "{:.1f}"),
-    ("lost",            "lost",         "{:d}"),
-    ("untold",          "untold",       "{:d}"),
-    ("duplicates",      "doubled",      "{:d}"),
-    ("resent_in_doubt", "in doubt, resent and doubled", "{:d}"),
-    ("given_up",        "told UNKNOWN", "{:d}"),
-    ("share_sick",      "to the sick",  "{:.1%}"),
-    ("return_s",        "back after s", "{:.1f}"),
-    ("cost_during",     "cost of 1,000", "{:.2f}"),
-    ("extra",           "",             "{}"),
+COLUMNS: tuple[tuple[str, str, int, str], ...] = (  # figure, heading, width, how it is written
+    ("fault",           "fault",     -12, "{}"),
+    ("policy",          "policy",     -7, "{}"),
+    ("elsewhere_s",     "elsewhere",   9, "{:.1f} s"),
+    ("p99_before_s",    "before",      8, "{:.1f} s"),
+    ("p99_during_s",    "during",      8, "{:.1f} s"),
+    ("p99_after_s",     "after",       8, "{:.1f} s"),
+    ("worst_during_s",  "worst",       8, "{:.1f} s"),
+    ("missing",         "lost",        6, "{}"),
+    ("duplicates",      "twice",       6, "{}"),
+    ("resent_in_doubt", "doubt",       6, "{}"),
+    ("share_sick",      "to sick",     8, "{:.1%}"),
+    ("return_s",        "back",        7, "{:.0f} s"),
+    ("cost_during",     "cost",        7, "{:.2f}"),
+    ("extra",           "",            0, "  {}"),
 )
 # fmt: on
 
@@ -122,6 +122,7 @@ def main() -> int:
         print(json.dumps({"machine": machine, "options": knobs, "runs": runs, "wrong": wrong}, indent=1))
     else:
         table(runs)
+        gains(runs)
     for line in wrong:
         print(f"tools/failover: {line}", file=sys.stderr)
     return 1 if wrong else 0
@@ -280,22 +281,39 @@ def _line(run: dict[str, Any]) -> str:
 def _extra(run: dict[str, Any]) -> str:
     """The figure that only this fault has."""
     if run["fault"] == "no-receipts":
-        return "no alarm" if run["alarm_s"] is None else f"alarm after {run['alarm_s']:.0f} s"
+        return "no alarm" if run["alarm_s"] is None else f"alarm at {run['alarm_s']:.0f} s"
     if run["fault"] == "flaps":
-        return f"{run['swings']} swings after the second cycle"
+        return f"{run['swings']} swings"
     if run["fault"] == "half-rate":
-        return f"goodput {run['goodput_share']:.0%} of what is left"
+        return f"goodput {run['goodput_share']:.0%}"
     return ""
 
 
 def table(runs: list[dict[str, Any]]) -> None:
-    """Figures for people, as a table of Markdown."""
-    print(f"| {SICK} | policy | " + " | ".join(heading for _, heading, _ in COLUMNS) + " |")
-    print("|---|---|" + "---:|" * (len(COLUMNS) - 1) + "---|")
+    """Figures for people."""
+    print("".join(_cell(heading, width) for _, heading, width, _ in COLUMNS).rstrip())
     for run in runs:
-        row = {**run, "extra": _extra(run)}
-        cells = [shape.format(row[key]) if row[key] is not None else "never" for key, _, shape in COLUMNS]
-        print(f"| {run['fault']} | {run['policy']} | " + " | ".join(cells) + " |")
+        row = {**run, "extra": _extra(run), "missing": run["lost"] + run["untold"]}
+        cells = ((row[key], width, shape) for key, _, width, shape in COLUMNS)
+        print("".join(_cell("never" if it is None else shape.format(it), width) for it, width, shape in cells).rstrip())
+
+
+def gains(runs: list[dict[str, Any]]) -> None:
+    """What ours is worth beside each simple policy: its figure divided by ours, where both are known."""
+    known = {(run["fault"], run["policy"]): run for run in runs}
+    for policy in POLICIES[1:]:
+        for figure, words in (("p99_during_s", "p99 during"), ("share_sick", "share sent to the sick")):
+            said = []
+            for fault in FAULTS:
+                ours, simple = known.get((fault, POLICIES[0])), known.get((fault, policy))
+                if ours and simple and ours[figure] and simple[figure]:
+                    said.append(f"{fault} {simple[figure] / ours[figure]:.1f}")
+            if said:
+                print(f"{policy} / ours, {words}: {', '.join(said)}")
+
+
+def _cell(text: str, width: int) -> str:
+    return f"{text:<{-width}}" if width <= 0 else f"{text:>{width}}"
 
 
 if __name__ == "__main__":

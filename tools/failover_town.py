@@ -167,8 +167,8 @@ class Town:
         while self.fault.sick_parts > 2 and self.alarm_s is None:
             await trio.sleep(ASK_S)
             for alarm in (await self._health()).get("alarms", ()):
-                if alarm.get("carrier") == SICK and "receipt" in json.dumps(alarm):
-                    self.alarm_s, self.alarm = self.now - sick, str(alarm.get("words", ""))
+                if alarm["carrier"] == SICK and alarm["kind"] == "receipt-silence":
+                    self.alarm_s, self.alarm = self.now - sick, alarm["words"]
 
     async def _health(self) -> dict[str, Any]:
         line = b""

@@ -92,6 +92,23 @@ def test_a_broken_promise_is_named() -> None:
     assert failover_run.faults(run, strict=True) == ["elsewhere_s never (target <= 1): target missed"]
 
 
+def test_the_table_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    """A run of each fault and policy is a line a README can hold; what ours gains is a ratio."""
+    long = {key: 123.4 for key, *_ in failover_run.COLUMNS} | {"share_sick": 0.5, "return_s": None, "swings": 4}
+    long |= dict.fromkeys(("lost", "untold", "duplicates", "resent_in_doubt"), 1234)
+    long |= {"alarm_s": 119.0, "goodput_share": 1.0}
+    runs = [
+        {**long, "fault": fault, "policy": policy} for fault in failover_run.FAULTS for policy in ("ours", "errors")
+    ]
+    runs[0] |= {"share_sick": 0.25, "p99_during_s": 30.85}
+    failover_run.table(runs)
+    failover_run.gains(runs)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(runs) + 2 and max(map(len, lines)) <= 120
+    assert lines[-2].startswith("errors / ours, p99 during: killed 4.0, ")
+    assert lines[-1].startswith("errors / ours, share sent to the sick: killed 2.0, ")
+
+
 @pytest.mark.slow
 def test_a_short_run() -> None:
     """A carrier that refuses everything loses new traffic, in time, and no message; a simple policy keeps the laws."""
