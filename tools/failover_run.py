@@ -40,6 +40,7 @@ VALIDITY_S = {"no-receipts": 30.0}
 VALIDITY_USUAL_S = 120.0
 GRACE_S = 15.0
 BOOT_S = 60.0
+GAIN = -20  # width of the first column of the gains
 
 # fmt: off
 TARGETS: dict[str, tuple[tuple[str, str, float], ...]] = {   # fault -> (figure, at most or at least, limit)
@@ -299,17 +300,21 @@ def table(runs: list[dict[str, Any]]) -> None:
 
 
 def gains(runs: list[dict[str, Any]]) -> None:
-    """What ours is worth beside each simple policy: its figure divided by ours, where both are known."""
+    """What ours is worth beside each simple policy: its figure divided by ours, where both are known and ours is
+    something."""
     known = {(run["fault"], run["policy"]): run for run in runs}
-    for policy in POLICIES[1:]:
-        for figure, words in (("p99_during_s", "p99 during"), ("share_sick", "share sent to the sick")):
-            said = []
-            for fault in FAULTS:
-                ours, simple = known.get((fault, POLICIES[0])), known.get((fault, policy))
-                if ours and simple and ours[figure] and simple[figure]:
-                    said.append(f"{fault} {simple[figure] / ours[figure]:.1f}")
-            if said:
-                print(f"{policy} / ours, {words}: {', '.join(said)}")
+    faults = [fault for fault in FAULTS if (fault, POLICIES[0]) in known]
+    policies = [policy for policy in POLICIES[1:] if any((fault, policy) in known for fault in faults)]
+    if not policies:
+        return
+    print("\n" + _cell("times ours", GAIN) + "".join(_cell(fault, len(fault) + 2) for fault in faults))
+    for policy in policies:
+        for figure, words in (("p99_during_s", "p99 during"), ("share_sick", "to sick")):
+            line = _cell(f"{policy}, {words}", GAIN)
+            for fault in faults:
+                ours, simple = known[fault, POLICIES[0]][figure], known.get((fault, policy), {}).get(figure)
+                line += _cell(f"{simple / ours:.1f}" if ours and simple is not None else "-", len(fault) + 2)
+            print(line)
 
 
 def _cell(text: str, width: int) -> str:
