@@ -35,8 +35,9 @@ PART_COLUMNS: Final = {                    # column -> field of Part
     "err": "err",                           "why": "why",                  "route": "route",
     "carrier": "carrier",                   "multipart": "multipart",      "wants_receipt": "wants_receipt",
     "expires_at": "expires_at",             "told_at": "told_at",          "facts": "facts",
+    "data_coding": "data_coding",
 }  # fmt: skip
-PART_FIELDS_LEFT_OUT: Final = {"body", "text_at", "due_at", "attempts", "session", "data_coding"}
+PART_FIELDS_LEFT_OUT: Final = {"body", "text_at", "due_at", "attempts", "session"}
 
 ATTEMPT_COLUMNS: Final = (
     "at", "carrier", "bind", "route", "reason", "responded_at", "blame", "code", "carrier_message_id", "doubted",

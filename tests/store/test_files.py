@@ -185,6 +185,7 @@ class TestRecognition:
             change(tmp_path / name, "UPDATE meta SET value = 1 WHERE key = 'schema_version'")
         change(tmp_path / "history.db", "DROP TABLE kept")
         change(tmp_path / "history.db", "DROP TABLE decision")
+        change(tmp_path / "history.db", "ALTER TABLE message DROP COLUMN data_coding")
         with closing(open_store(f"sqlite:{tmp_path}", "n1")) as store:
             assert list(store.recover().records) == rows
             store.keep("scores/orange", b"x")

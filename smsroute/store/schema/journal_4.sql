@@ -1,0 +1,1 @@
+-- journal.db, version 4: as version 3. The two files of a store are always of one version.
