@@ -369,16 +369,16 @@ class Dispatch:
                 rows.append((part, len(part.attempts) - 1, network))
         bind.release(len(part_ids) - len(rows))  # overtaken: ended while their attempt was written down
         if self.loops.on:
-            self._mark_anew([part for part, _, _ in rows])
+            self._mark_anew(rows)
         if rows and not bind.launch(rows, [self._body(bind, part) for part, _, _ in rows]):
             wall = self.ports.clock.wall()
             unsent = [part.part_id for part, _, _ in rows]
             self.journal.append([Withdrawn(wall, unsent, f"{bind.name} went down before it left")], must=True)
 
-    def _mark_anew(self, parts: Iterable[Part]) -> None:
+    def _mark_anew(self, rows: Iterable[Row]) -> None:
         """What leaves long after it came may come back long after it came."""
         late = self.ports.clock.wall() - self.loops.window_s / 2
-        for part in parts:
+        for part, _, _ in rows:
             if part.accepted_at < late:
                 self.loops.pass_time(self.ports.clock.monotonic())
                 said = parse_sm(part.body)
