@@ -128,7 +128,7 @@ async def test_a_late_response_before_the_resend_has_left(
 async def test_a_late_refusal_of_the_first_attempt(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     """orange did not take it after all: a fact, and the second attempt decides alone."""
     refusing = Temperament(response_delay="fixed:12", error_share=1.0, error_statuses="0x0b")
-    async with doubting(tmp_path, "{resend_after: 3s}", {"orange": refusing, "other": backup(20)}) as (it, raw, part):
+    async with doubting(tmp_path, "{resend_after: 3s}", {"orange": refusing, "other": backup(20)}) as (_, raw, part):
         assert len(await told(raw, 60)) == 1
         assert (part.state, part.attempts[0].code) == (State.DELIVERED, names.ESME_RINVDSTADR)
         assert any(fact.endswith("attempt 1 answered late, code 11") for fact in part.facts)
