@@ -235,8 +235,15 @@ class Auditor:
         """A part leaves for its first carrier, or never did."""
         waited_s = now - paper.accepted_at
         self.longest_wait_s = max(self.longest_wait_s, waited_s)
-        if waited_s > self.failover_s:
+        if waited_s > self.failover_s and not self._tied(paper):
             self.breach("law 6", f"{paper.token} waited {waited_s:.1f} s for a carrier, and one was well all the time")
+
+    def _tied(self, paper: Paper) -> bool:
+        """Whether another part of its message has gone to a carrier, so that it waits for that one (law 8)."""
+        if not paper.multipart:
+            return False
+        family = [other for other in self.papers.values() if other.multipart == paper.multipart and other is not paper]
+        return any(not (one.refused or one.withdrawn) for other in family for one in other.attempts)
 
     def _engine_promises(self, session: Session, sm: Message, pdu: Pdu) -> None:
         if pdu.command_status != names.ESME_ROK:
