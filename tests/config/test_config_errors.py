@@ -175,6 +175,12 @@ FILES = [
      ":2:88: `ids` is `hex`, expected one of auto, exact, hex-dec, dec-hex, unpad, casefold"),
     (CARRIERS, f"carriers:\n  orange: {{{C}, {B}, outcomes: {{69: no}}}}\n",
      f":2:88: `69` is `no`, expected one of {BLAMES}"),
+    (CARRIERS, f"carriers:\n  orange: {{{C}, {B}, dialect: {{errors: {{001: subscriber}}}}}}\n",
+     ":2:97: `001` is `subscriber`, expected one of ok, throttled, congested, transient, permanent-message, "
+     "permanent-route, unknown"),
+    (CARRIERS, f"carriers:\n  orange: {{{C}, {B}, dialect: {{errors: {{0x45: ok, 0-1: ok}}}}}}\n",
+     ":2:102: key `0-1` in `errors` of `dialect` of carrier `orange`, expected 1 to 16 letters or digits, as the "
+     "carrier's receipts write err"),
     (CARRIERS, f"carriers:\n  orange: {{{C}, {B}, outcomes: {{RTHROTTLED: ok}}}}\n",
      ":2:84: key `RTHROTTLED` in `outcomes` of carrier `orange`, expected a command_status such as 0x45 or 69"),
     (CARRIERS, f"carriers:\n  orange: {{{C}, {B}, outcomes: {{0x45: ok, 69: ok}}}}\n",

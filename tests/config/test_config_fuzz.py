@@ -23,7 +23,7 @@ OURS = """
     node listen address tls store control http limits esmes carriers routes name to from classes prefer in_doubt otp
     networks prefixes country operator FR from_kind short data_codings hours time_zone UTC 22:00-06:00
     default hold resend_after carrier cost weight certified backup password plain env file binds mode count window
-    rate dialect ids outcomes 0x45 transient orange acme 127.0.0.1:1 30s 2000/s true 336 +336 ~ null <<
+    rate dialect ids errors outcomes 0x45 transient orange acme 127.0.0.1:1 30s 2000/s true 336 +336 ~ null <<
 """
 WORDS = st.sampled_from(re.findall(r"\S+", OURS))
 SCALARS = st.one_of(WORDS, st.text(max_size=6), st.integers().map(str), st.just("''"), st.just(""))

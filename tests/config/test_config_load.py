@@ -52,6 +52,8 @@ class TestExamples:
         assert (orange.window, orange.rate, orange.enquire_link_s, orange.response_timeout_s) == (100, 2000.0, 30, 10)
         assert orange.binds[0].count == 2
         assert config.carriers["sfr"].outcomes == {0x45: Blame.PERMANENT_MESSAGE, 0x400: Blame.TRANSIENT}
+        errors = config.carriers["sfr"].dialect.errors
+        assert errors == {"001": Blame.PERMANENT_MESSAGE, "050": Blame.THROTTLED, "069": Blame.TRANSIENT}
         route = config.routes[0]
         assert route.carriers[0] == Choice("orange", 0.031, 70, certified=True)
         assert (route.path, route.line) == ("routes.yaml", 6)
