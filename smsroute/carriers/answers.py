@@ -88,7 +88,8 @@ class Answers:
             else:
                 said = verdict(response.command_status, bind.carrier.outcomes)
                 sent_at = response.sent_at
-                station.answered(bind.label, network, said.blame, monotonic - sent_at, monotonic, 1, sent_at)
+                waited_s = bind.ears.waited_s(sent_at, monotonic)
+                station.answered(bind.label, network, said.blame, waited_s, monotonic, 1, sent_at)
                 if said.blame == Blame.CONGESTED:
                     station.holds.refused(part.destination_addr, monotonic, sent_at)
                 elif holds is not None and said.blame != Blame.THROTTLED:
@@ -96,7 +97,7 @@ class Answers:
                 events.append(self._refused(part, attempt, response.command_status, said, wall))
         for network, times in taken.items():
             receipts = asked.get(network, 0)
-            latency_s, newest = monotonic - min(times), max(times)
+            latency_s, newest = bind.ears.waited_s(min(times), monotonic), max(times)
             station.answered(bind.label, network, Blame.OK, latency_s, monotonic, len(times), newest, receipts)
         self._board.wake({bind.carrier.name})  # room in the window is there before the answer is durable
         await self._board.journal.commit(events, must=True)

@@ -27,6 +27,7 @@ import attrs
 import structlog
 import trio
 
+from smsroute.carriers.ears import Ears
 from smsroute.config import BindConfig, Carrier, Limits
 from smsroute.link import Link, session_limits
 from smsroute.message import Part
@@ -117,6 +118,7 @@ class Bind:
         self._link: Link | None = None
         self._stop = trio.Event()
         self._handed: list[Row] = []  # their answers are read, and are with the desk
+        self.ears = Ears(limits.own_stall_s)
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
@@ -140,6 +142,11 @@ class Bind:
         if not (self.carrier.query_sm and self.sends) or self._session is None or self.state != "bound":
             return 0
         return min(self._limits.queries_max - self.asked, self._session.room - self.reserved)
+
+    def oldest_age_s(self, now: float) -> float:
+        """Seconds the oldest submit is unanswered, less those in which we could not hear; 0 when there is none."""
+        sent_at = self.oldest_sent_at
+        return 0.0 if sent_at is None else self.ears.waited_s(sent_at, now)
 
     @property
     def oldest_sent_at(self) -> float | None:
@@ -254,6 +261,7 @@ class Bind:
         self._hopeless = False
         self._link.write(self._bind_request(session, now))
         self._handed = []
+        self.ears.listen(now)
         stumbled: list[Row] = []
         try:
             why = await self._link.run(self._receive)
@@ -302,6 +310,8 @@ class Bind:
                 self._link.close(self.reason)
         if expired:
             self._desk.timed_out(self, expired)
+        clock = self._ports.clock
+        self.ears.hold(clock.monotonic())
         if responses:
             self._handed = [cast(Row, response.token) for response in responses]
             await self._desk.answered(self, responses)
@@ -310,6 +320,7 @@ class Bind:
             self._desk.queried(self, queried)
         if deliveries:
             await self._desk.delivered(self, deliveries)
+        self.ears.listen(clock.monotonic())
 
     def _numbers(self) -> SessionLimits:
         carrier = self.carrier

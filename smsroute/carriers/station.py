@@ -284,7 +284,7 @@ class Station:
     def _ages_s(self, now: float) -> dict[str, float]:
         """Age of the oldest request nobody has answered, on each bind that may send."""
         return {
-            bind.label: 0.0 if (sent_at := bind.oldest_sent_at) is None else now - sent_at
+            bind.label: bind.oldest_age_s(now)
             for bind in self._senders
             if bind.state == "bound" and not bind.drained and not bind.leaving
         }

@@ -3,6 +3,7 @@
 Rules:
 - Looks, and moves nothing: traffic follows terms and health.
 - One log line a change, never one a look.
+- Its coming round is the loop's pulse: binds that hear it late know that we were deaf, not their carriers slow.
 
 Walk: one task of `engine`; `routing.alarms` judges; `ops/snapshot` shows what stands.
 """
@@ -35,7 +36,12 @@ class Watch:
         """Look every `alarm_interval`, until cancelled."""
         clock = self._ports.clock
         while True:
-            await clock.sleep_until(clock.monotonic() + self._limits.alarm_interval_s)
+            now = clock.monotonic()
+            due_at = now + self._limits.alarm_interval_s
+            for station in self._stations.values():
+                for bind in station.binds:
+                    bind.ears.beat(now, due_at)
+            await clock.sleep_until(due_at)
             self.look(clock.monotonic())
 
     def look(self, now: float) -> None:
