@@ -42,6 +42,7 @@ VERBS: Final = {
     "health":  Verb("health",  "is it well; who is sick, since when, why", usage_exit=3, config_exit=3),
     "explain": Verb("explain", "which way would a message go now, and why not the others"),
     "trace":   Verb("trace",   "one message's whole story"),
+    "diff":    Verb("diff",    "what changes, in meaning, from what runs to another config"),
     "whatif":  Verb("whatif",  "the last hour's messages over another config: share moved, cost, unroutable"),
     "drain":   Verb("drain",   "take a carrier, bind or ESME out without losing anything"),
     "resume":  Verb("drain",   "bring it back"),

@@ -1,4 +1,4 @@
-"""What a running engine answers on the control socket: health, explain, trace, drain, resume, reload, stop.
+"""What a running engine answers on the control socket: health, explain, trace, config, drain, and so on.
 
 Rules:
 - An answer is a document for JSON; what cannot be answered is a Refusal that says what was expected.
@@ -20,6 +20,7 @@ from smsroute.message import Part, Receipted
 from smsroute.ops import snapshot
 from smsroute.ops.control import Answer, Document, Refusal
 from smsroute.ops.decisions import Decisions
+from smsroute.ops.difference import summary
 from smsroute.ops.explain import Unanswerable, assume, assumptions, explain, question
 from smsroute.ops.look import Desk
 from smsroute.ops.past import decisions_of
@@ -85,6 +86,7 @@ class Verbs:
             "drain": self._drain,
             "resume": self._resume,
             "reload": self._reload,
+            "config": self._config,
             "stop": self._stop,
         }
 
@@ -114,6 +116,11 @@ class Verbs:
         except Unanswerable as error:
             raise Refusal(str(error)) from error
         return {"explanation": explain(asked, engine.dispatch.table, planner, running=True, assumptions=assumed)}
+
+    async def _config(self, request: Mapping[str, Any], peer: str) -> Document:
+        """What runs, for `smsroute diff`; in a thread, as a million prefixes take their time."""
+        engine = self._engine
+        return {"summary": await engine.ports.blocking.run(summary, engine.config)}
 
     async def _trace(self, request: Mapping[str, Any], peer: str) -> Document:
         wanted = _word(request, "id")
