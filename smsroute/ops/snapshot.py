@@ -11,7 +11,7 @@ Walk: `ops/verbs` and `ops/web` ask; `ops/verdict` judges; `ops/page`, `ops/metr
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -27,6 +27,7 @@ from smsroute.ports import Ports
 from smsroute.routing.alarms import Alarm
 from smsroute.routing.dossier import Dossier
 from smsroute.routing.health import Health, HealthState
+from smsroute.routing.sisters import Sisters
 from smsroute.routing.views import CarrierView
 from smsroute.smpp.names import status_name
 from smsroute.store.journal import Journal
@@ -216,7 +217,8 @@ def _carrier(station: Station, orphans: int, now: float, wall: float, watched_s:
         "reason": reason(view, station.binds),
         "drained": station.drained or None,
         "shadow": station.carrier.shadow,
-        "binds": [_bind(bind) for bind in station.binds],
+        "would": view.would or None,
+        "binds": [_bind(bind, dossier.sisters, now, wall) for bind in station.binds],
         "rate_s": round(figures.answers / watched_s, 2),
         "contract_s": station.carrier.rate,
         "pace_s": round(view.rate, 2),
@@ -240,14 +242,14 @@ def _carrier(station: Station, orphans: int, now: float, wall: float, watched_s:
             "matched": dossier.receipt_times.count,
             "orphans": orphans,
         },
-        "ejections": {"detected": health.detected, "enforced": health.enforced},
+        "ejections": _ejections(dossier),
         "networks": [
             {
                 "network": network,
                 "state": record.health.state.value,
                 "quality": round(record.score.quality(now), 3),
                 "since": iso(wall - now + _since(record.health)),
-                "reason": record.health.reason,
+                "reason": f"{'would be, ' if record.health.shadow else ''}{record.health.reason}",
             }
             for network, record in dossier.networks.items()
             if record.health.state is not HealthState.ALIVE
@@ -277,8 +279,24 @@ def _since(health: Health) -> float:
     return health.since if health.sick_since is None else health.sick_since
 
 
-def _bind(bind: Bind) -> Document:
+def _ejections(dossier: Dossier) -> Document:
+    """How often it was found necessary to leave something out, and how often it was done; at each level."""
+
+    def counted(all_of: Iterable[Health]) -> Document:
+        found = [(one.detected, one.enforced) for one in all_of]
+        return {"detected": sum(one for one, _ in found), "enforced": sum(one for _, one in found)}
+
+    sisters = dossier.sisters.members.values() if dossier.sisters is not None else ()
     return {
+        **counted([dossier.overall.health]),
+        "networks": counted(record.health for record in dossier.networks.values()),
+        "binds": counted(sister.health for sister in sisters),
+    }
+
+
+def _bind(bind: Bind, sisters: Sisters | None, now: float, wall: float) -> Document:
+    sister = sisters.members.get(bind.label) if sisters is not None else None
+    document: Document = {
         "name": bind.label,
         "mode": bind.mode,
         "state": bind.state,
@@ -287,14 +305,37 @@ def _bind(bind: Bind) -> Document:
         "drained": bind.drained or bind.leaving or None,
         "in_flight": bind.in_flight,
         "window": bind.window,
+        "ejections": None,
     }
+    if sister is None:
+        return document
+    health = sister.health
+    document["ejections"] = {"detected": health.detected, "enforced": health.enforced}
+    if bind.state != "bound":
+        return document
+    if health.state is not HealthState.ALIVE and not health.shadow:
+        document["state"], document["reason"] = health.state.value, health.reason
+        document["since"] = iso(wall - now + _since(health))
+    else:
+        would = health.would and f"would be dead: {health.would}"
+        if health.state is not HealthState.ALIVE:
+            would = f"would be {health.state.value}: {health.reason}"
+        share = health.admits(now)
+        slow_start = f"slow start, {share:.0%} of its parts" if share < 1.0 else ""
+        document["reason"] = "; ".join(word for word in (bind.reason, slow_start, would) if word)
+    return document
 
 
 def state_word(view: CarrierView) -> str:
-    """alive, dead, probe-open, probe-closed; over these, down (no bind is up) and drained (a person said so)."""
+    """alive, dead, probe-open, probe-closed; over these, down (no bind is up) and drained (a person said so).
+
+    One whose health is measured only is alive as long as it is bound: `would` says what it would have been.
+    """
     if view.drained:
         return "drained"
-    return view.state.value if view.bound else "down"
+    if not view.bound:
+        return "down"
+    return HealthState.ALIVE.value if view.would else view.state.value
 
 
 def reason(view: CarrierView, binds: Sequence[Bind]) -> str:
@@ -303,10 +344,10 @@ def reason(view: CarrierView, binds: Sequence[Bind]) -> str:
         return view.drained
     if not view.bound:
         return "; ".join(dict.fromkeys(bind.reason for bind in binds)) or "it has no binds"
-    if view.state is not HealthState.ALIVE:
+    if view.state is not HealthState.ALIVE and not view.would:
         return view.reason
     slow_start = f"slow start, {view.admit_share:.0%} of its traffic" if view.admit_share < 1.0 else ""
-    return "; ".join(word for word in (view.weakest, view.congestion, slow_start) if word) or "well"
+    return "; ".join(word for word in (view.would, view.weakest, view.congestion, slow_start) if word) or "well"
 
 
 def esmes(engine: Engine, wall: float) -> list[Document]:

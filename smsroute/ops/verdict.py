@@ -88,9 +88,10 @@ def _carrier(carrier: Document, config: Config, say: Any) -> None:
     if carrier["state"] == "drained":
         return
     if carrier["state"] != "alive":
-        shadow = " (measured only: shadow)" if carrier["shadow"] and carrier["state"] != "down" else ""
-        say("warning", "carrier", name, f"{carrier['state']}: {carrier['reason']}{shadow}", carrier["since"])
+        say("warning", "carrier", name, f"{carrier['state']}: {carrier['reason']}", carrier["since"])
         return
+    if carrier["would"]:
+        say("warning", "carrier", name, f"{carrier['would']} (measured only: shadow)", carrier["since"])
     for network in carrier["networks"]:
         why = f"{network['state']} for numbers {network['network'] or 'anywhere'}: {network['reason']}"
         say("warning", "network", name, why, network["since"])
@@ -118,6 +119,4 @@ def _routes(document: Document, config: Config) -> list[Document]:
 
 
 def _usable(carrier: Document) -> bool:
-    if carrier["shadow"]:
-        return carrier["state"] not in ("down", "drained")
     return bool(carrier["state"] == "alive")
