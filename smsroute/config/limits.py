@@ -209,6 +209,7 @@ class Limits:
     bind_held_s:                float = seconds(30, 0, 3600, "its faults wait so long for a verdict")
     bind_ejected_share_max:     float = decimal(0.5, 0, 1, "of a carrier's binds, by themselves; Envoy: 10 %, or one")
     network_ejected_share_max:  float = decimal(0.5, 0, 1, "of the networks in use; more sick: it is the carrier")
+    network_ejected_min:        int   = count(3, 2, 100_000, "and at least so many: two may be a coincidence")
     network_forget_s:           float = seconds(600, 1, DAY, "sick and nobody sent to it: forgiven")
     panic_healthy_share:        float = decimal(0.5, 0, 1, "fewer healthy: use all, and say so; Envoy: 0.5")
 

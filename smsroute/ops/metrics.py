@@ -114,7 +114,12 @@ def _alarms(alarms: list[Document]) -> Iterator[Sample]:
 
 def _binds(carriers: list[Document]) -> Iterator[Family]:
     binds = [({"carrier": one["name"], "bind": bind["name"]}, bind) for one in carriers for bind in one["binds"]]
-    yield "bind_up", "gauge", "1 while bound and fit to be sent by.", [(labels, int(bind["state"] == "bound")) for labels, bind in binds]
+    yield (
+        "bind_up",
+        "gauge",
+        "1 while bound and fit to be sent by.",
+        [(labels, int(bind["state"] == "bound")) for labels, bind in binds],
+    )
     yield "bind_in_flight", "gauge", "Requests unanswered.", [(labels, bind["in_flight"]) for labels, bind in binds]
     yield "bind_window", "gauge", "How many may be.", [(labels, bind["window"]) for labels, bind in binds]
 

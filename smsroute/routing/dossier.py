@@ -97,6 +97,7 @@ class Dossier:
         self.receipt_times = Spread(limits.receipt_window_s, limits.receipt_buckets, now)
         self._slow_from_s = limits.latency_tolerance * limits.latency_floor_s
         self._sisters_seen = 0
+        self._ticked_at = now
         self._limits = limits
 
     @property
@@ -238,11 +239,11 @@ class Dossier:
         if overall.score.baseline_s:
             self.congestion.usual_s = overall.score.usual_s()
         for record in self._watched.values():
-            alive = record.health.state is ALIVE
-            if not alive and now - record.used_at >= self._limits.network_forget_s:
+            if record.health.state is not ALIVE and now - record.used_at >= self._limits.network_forget_s:
                 record.health.pardon(f"nobody sent to it for {now - record.used_at:.0f} s", now, slowly=True)
             changed |= self._judge(record, now, rng, 0.0)
-            fell |= alive and record.health.state is not ALIVE
+            fell |= (record.health.sick_since or -1.0) >= self._ticked_at
+        self._ticked_at = now
         if overall.health.state is not was:
             self._turned(was is ALIVE, now)
         elif fell and was is ALIVE:
@@ -361,11 +362,16 @@ class Dossier:
 
     def _share_blame(self, now: float, rng: random.Random) -> bool:
         """A network has just fallen sick: if most of them are, it is the carrier. Whether it was."""
-        used = [one for one in self.networks.values() if one.score.figures(now).samples]
-        sick = [one for one in used if one.health.state is not ALIVE]
-        if len(sick) < 2 or len(sick) <= self._limits.network_ejected_share_max * len(used):
+        limits = self._limits
+        sick = [one for one in self._watched.values() if one.health.state is not ALIVE]
+        if len(sick) < limits.network_ejected_min:
             return False
-        self.overall.health.eject(f"{len(sick)} of {len(used)} networks sick: {sick[-1].health.reason}", now, rng)
+        used = sum(one.health.state is ALIVE and one.score.figures(now).samples > 0 for one in self.networks.values())
+        if len(sick) <= limits.network_ejected_share_max * (used + len(sick)):
+            return False
+        self.overall.health.eject(
+            f"{len(sick)} of {used + len(sick)} networks sick: {sick[-1].health.reason}", now, rng
+        )
         self._turned(True, now)
         return True
 

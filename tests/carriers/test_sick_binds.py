@@ -67,7 +67,7 @@ def bind_row(it: House, name: str) -> dict[str, Any]:
 async def test_one_sick_bind_is_left_out_alone(
     tmp_path: Path, autojump_clock: trio.testing.MockClock, mode: Mode
 ) -> None:
-    """It refuses, hangs or is slow: its sister takes the parts, the carrier stays alive, next to nothing goes to the backup."""
+    """It refuses, hangs or is slow: its sister takes the parts, the carrier stays alive, the backup gets a dozen."""
     async with two_doors(tmp_path) as it:
         dossier = it.engine.dispatch.stations["east"].dossier
         esme = it.platform(1750, settings=EsmeSettings(rate=20))

@@ -150,12 +150,34 @@ class TestSubscribers:
         assert a.sent_between(0, 20) <= 0.52 * 20 * 500
 
 
+class TestHalfSick:
+    """A carrier that takes half of what it gets."""
+
+    @pytest.mark.parametrize("prefer", ["quality", "balanced", "cost"])
+    @pytest.mark.parametrize("seed", [1, 2, 3])
+    def test_relapses_cost_next_to_nothing(self, world: Any, answering: Answering, prefer: str, seed: int) -> None:
+        """Once ejected it gets its probes and no more: of 100,000 messages in a minute under 100."""
+        one = three(world, answering, prefer, seed)
+        one.run(SICK_AT, RATE)
+        a = one.fakes["a"]
+        a.behave = FAULTS["fails half"]
+        one.run(BOUND_S["fails half"] + 50, RATE)
+        late = [
+            a.sent_between(SICK_AT + BOUND_S["fails half"] + s, SICK_AT + BOUND_S["fails half"] + s + 1)
+            for s in range(50)
+        ]
+        assert sum(late) < 100
+        assert a.dossier.overall.health.detected <= 12
+
+
 class TestStability:
     """No flapping."""
 
-    def test_a_link_that_flaps_carries_less_and_less(self, world: Any, answering: Answering) -> None:
-        """Up 5 s, down 5 s: after the second cycle it never gets half of its share, and all in all a twentieth."""
-        one = world(prefer="quality")
+    @pytest.mark.parametrize("seed", [1, 2, 3, 4])
+    def test_a_link_that_flaps_carries_less_and_less(self, world: Any, answering: Answering, seed: int) -> None:
+        """Up 5 s, down 5 s: after the second cycle it never gets a third of its share, in all a fiftieth, and probes
+        only from the fifth on."""
+        one = world(prefer="quality", seed=seed)
         fakes = {name: one.carrier(name, answering(0.02)) for name in "abc"}
 
         def flap(world: Any) -> None:
@@ -168,8 +190,9 @@ class TestStability:
         one.run(120, 300, script=flap)
         seconds = [fakes["a"].sent_between(s, s + 1) for s in range(120)]
         assert sum(seconds[1:5]) / 4 == pytest.approx(100, rel=0.1)
-        assert max(seconds[20:]) < 50
-        assert sum(seconds[20:]) < 100 * 100 / 20
+        assert max(seconds[20:]) <= 30
+        assert sum(seconds[20:]) < 100 * 100 / 50
+        assert max(seconds[50:]) <= 3  # up for 5 s, it does not pass a trial of 7 s any more
 
     def test_a_carrier_at_the_edge_of_the_band_does_not_swing(self, world: Any, answering: Answering) -> None:
         """One in nine refused puts it at the edge: its share crosses the half-way mark at most a few times a minute."""

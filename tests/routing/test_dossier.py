@@ -138,3 +138,79 @@ def test_tick_tells_of_every_change_since_the_last() -> None:
     assert [one.tick(1.1, RNG), one.tick(1.2, RNG)] == [True, False]
     one.answered("447", Blame.OK, 0.1, 1.3, RNG)
     assert not one.tick(1.4, RNG)
+
+
+def live(one: Dossier, networks: dict[str, Blame], start: float, seconds: float) -> float:
+    """Ten parts a second to each network, answered as said; the time after."""
+    now = start
+    for step in range(int(seconds * 10)):
+        now = start + step / 10
+        for network, blame in networks.items():
+            one.answered(network, blame, 0.02, now, RNG)
+        one.tick(now, RNG)
+    return now
+
+
+def test_a_network_that_died_with_its_carrier_is_back_with_it() -> None:
+    """Everything refused: both die; one probe, taken, brings back both."""
+    one = dossier()
+    now = live(one, {"336": Blame.OK, "337": Blame.OK}, 0.0, 5)
+    now = live(one, {"336": Blame.TRANSIENT, "337": Blame.TRANSIENT}, now, 3)
+    assert one.overall.health.state is DEAD
+    assert {record.health.state for record in one.networks.values()} == {ALIVE}
+    now = one.overall.health.until
+    one.tick(now, RNG)
+    assert one.claim_probe("336", now)
+    one.answered("336", Blame.OK, 0.02, now + 0.02, RNG, sent_at=now)
+    for network in ("336", "337"):
+        assert one.view(network, now + 0.1).state is ALIVE
+
+
+def test_a_network_sick_before_its_carrier_stays_sick() -> None:
+    """Its own sickness, a minute older than the carrier's, is not pardoned."""
+    one = dossier()
+    now = live(one, {"336": Blame.OK, "337": Blame.OK, "338": Blame.OK}, 0.0, 5)
+    now = live(one, {"336": Blame.TRANSIENT, "337": Blame.OK, "338": Blame.OK}, now, 3)
+    assert (one.networks["336"].health.state, one.overall.health.state) == (DEAD, ALIVE)
+    now = live(one, {"337": Blame.OK, "338": Blame.OK}, now, 60)
+    one.bind_down("gone", now, RNG)
+    assert one.networks["336"].health.state is not ALIVE
+
+
+def test_most_networks_sick_is_the_carriers_sickness() -> None:
+    """Three of five refuse everything, one after another: the carrier is ejected, with the number; two are nobody's
+    sickness but their own."""
+    one = dossier()
+    sick = ("336", "337", "338")
+    now = live(one, dict.fromkeys((*sick, "339", "33"), Blame.OK), 0.0, 25)
+    for network in sick:
+        assert one.overall.health.state is ALIVE
+        now = live(one, {network: Blame.TRANSIENT, "339": Blame.OK, "33": Blame.OK}, now, 1.5)
+    assert one.overall.health.state is DEAD
+    assert one.overall.health.reason == "3 of 5 networks sick: 5 faults in a row"
+
+
+def test_a_sick_network_nobody_sends_to_is_forgiven() -> None:
+    """After network_forget_s it is alive again, by a slow start, and no longer shown."""
+    one = dossier()
+    now = live(one, {"336": Blame.OK, "337": Blame.OK}, 0.0, 5)
+    now = live(one, {"336": Blame.TRANSIENT, "337": Blame.OK}, now, 3)
+    assert one.networks["336"].health.state is DEAD
+    used_at = one.networks["336"].used_at
+    one.tick(used_at + LIMITS.network_forget_s - 1, RNG)
+    assert one.networks["336"].health.state is not ALIVE
+    one.tick(used_at + LIMITS.network_forget_s, RNG)
+    assert one.networks["336"].health.state is ALIVE
+    assert one.view("336", used_at + LIMITS.network_forget_s).admit_share == pytest.approx(LIMITS.slow_start_share)
+
+
+def test_nothing_is_held_against_a_network_while_its_carrier_is_out() -> None:
+    """Late faults of what was sent before the ejection, and panic traffic, eject no network."""
+    one = dossier()
+    now = live(one, {"336": Blame.OK, "337": Blame.OK}, 0.0, 5)
+    one.bind_down("gone", now, RNG)
+    for _ in range(10):
+        now += 0.5
+        one.answered("337", Blame.UNKNOWN, 0.02, now, RNG, 50)
+        one.tick(now, RNG)
+    assert one.networks["337"].health.state is ALIVE

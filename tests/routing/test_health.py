@@ -238,6 +238,116 @@ class TestTheWayBack:
         assert one.ejections == 0
 
 
+class TestTheTrial:
+    """Who died half-sick, was slow, or falls again, is asked more."""
+
+    def trial(self, one: Health, now: float, answers: list[Blame]) -> float:
+        """Each probe as soon as it may go, answered 20 ms later; the time after the last answer."""
+        for blame in answers:
+            while not one.claim_probe(now):
+                now += 0.1
+                one.judge(WELL, now, RNG)
+            now += 0.02
+            one.on_outcome(blame, now, RNG, 1, now - 0.02)
+        return now
+
+    def test_half_sick_is_asked_eight_times(self) -> None:
+        """Dead of its success share: alive only after probe_row_max taken in a row, a gap between them."""
+        one = health()
+        one.judge(attrs.evolve(WELL, success=0.5), 1.0, RNG)
+        assert one.asked == LIMITS.probe_row_max
+        began = one.until
+        now = self.trial(one, began, [Blame.OK] * (LIMITS.probe_row_max - 1))
+        assert (one.state, one.taken) == (PROBE_OPEN, LIMITS.probe_row_max - 1)
+        assert not one.may_probe(now + LIMITS.probe_gap_s / 2)
+        now = self.trial(one, now, [Blame.OK])
+        assert one.state is ALIVE
+        assert now - began >= (LIMITS.probe_row_max - 1) * LIMITS.probe_gap_s
+
+    def test_one_fault_ends_the_trial(self) -> None:
+        """Five taken and one refused is an ejection, and the next trial begins anew."""
+        one = health()
+        one.judge(attrs.evolve(WELL, success=0.5), 1.0, RNG)
+        self.trial(one, one.until, [Blame.OK] * 5 + [Blame.TRANSIENT])
+        assert (one.state, one.ejections, one.taken, one.asked) == (DEAD, 2, 0, LIMITS.probe_row_max)
+
+    def test_each_relapse_doubles_what_is_asked_up_to_the_most(self) -> None:
+        """Dead of a row of faults: one probe; after a relapse two, then four, eight, eight."""
+        one, now, asked = health(), 1.0, []
+        for _ in range(6):
+            one.on_outcome(Blame.TRANSIENT, now, RNG, 50)
+            asked.append(one.asked)
+            now = self.trial(one, one.until, [Blame.OK] * one.asked) + 1.0
+            assert one.state is ALIVE
+        assert asked == [1, 2, 4, 8, 8, 8]
+
+    def test_a_relapse_lengthens_the_slow_start(self) -> None:
+        """Twice the length after the first relapse, and never longer than slow_start_max_s."""
+        one, now = health(), 1.0
+        halfway = []
+        for _ in range(6):
+            one.on_outcome(Blame.TRANSIENT, now, RNG, 50)
+            now = self.trial(one, one.until, [Blame.OK] * one.asked)
+            halfway.append(one.admits(now + LIMITS.slow_start_s))
+            now += 1.0
+        assert halfway == [pytest.approx(x) for x in (1.0, 0.55, 0.4, 0.325, 0.325, 0.325)]
+
+    def test_failed_probes_are_no_relapse(self) -> None:
+        """A carrier that refuses everything for an hour is asked once when it is well again."""
+        one = health()
+        one.on_outcome(Blame.TRANSIENT, 1.0, RNG, 50)
+        self.trial(one, one.until, [Blame.TRANSIENT] * 20)
+        assert (one.ejections, one.relapses, one.asked) == (21, 0, 1)
+
+    def test_who_was_slow_must_answer_quickly(self) -> None:
+        """Taken after 5 s is a failed probe of a carrier that died of its latency; each failure asks less."""
+        one, slow = health(), attrs.evolve(WELL, latency_s=5.0, baseline_s=0.1)
+        one.judge(slow, 1.0, RNG)
+        one.judge(slow, 1.0 + LIMITS.latency_dead_s, RNG)
+        for failed in range(3):
+            now = one.until
+            one.judge(WELL, now, RNG)
+            assert one.claim_probe(now)
+            one.on_outcome(Blame.OK, now + 5.0, RNG, 1, now)
+            assert (one.state, one.ejections) == (DEAD, 2 + failed)
+        assert one.reason == "the probe took 5000 ms, asked were 4000 ms"
+        now = one.until
+        one.judge(WELL, now, RNG)
+        assert one.claim_probe(now)
+        one.on_outcome(Blame.OK, now + 5.0, RNG, 1, now)
+        assert one.state is ALIVE
+
+    def test_the_wait_for_a_trial_is_one(self) -> None:
+        """A neutral answer or a taken one of several does not begin the wait for a part that may ask anew."""
+        one = health()
+        one.judge(attrs.evolve(WELL, success=0.5), 1.0, RNG)
+        began = one.until
+        one.judge(WELL, began, RNG)
+        self.trial(one, began + 20.0, [Blame.CONGESTED, Blame.OK])
+        assert (one.state, one.since) == (PROBE_OPEN, began)
+
+    def test_barred_is_found_and_not_done(self) -> None:
+        """The last bind that lives: the sickness is counted once and told, and it stays."""
+        one = health()
+        one.barred = "its sisters are no better"
+        one.on_outcome(Blame.TRANSIENT, 1.0, RNG, 50)
+        one.on_outcome(Blame.TRANSIENT, 2.0, RNG, 50)
+        assert (one.state, one.detected, one.enforced) == (ALIVE, 1, 0)
+        assert one.would == "50 faults in a row; but its sisters are no better"
+        one.on_outcome(Blame.OK, 3.0, RNG)
+        one.judge(WELL, 3.1, RNG)
+        assert one.would == ""
+
+    def test_a_pardon_takes_back_the_ejection(self) -> None:
+        """From anywhere to alive, at once or slowly; the next ejection is as short as this one was."""
+        one = dead()
+        one.pardon("its carrier", 101.0)
+        assert (one.state, one.ejections, one.admits(101.0), one.reason) == (ALIVE, 0, 1.0, "its carrier")
+        one = dead()
+        one.pardon("long ago", 101.0, slowly=True)
+        assert one.admits(101.0) == pytest.approx(LIMITS.slow_start_share)
+
+
 class TestShadow:
     """Measured, shown, not acted on."""
 
