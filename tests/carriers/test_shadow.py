@@ -53,6 +53,7 @@ async def test_a_sick_carrier_would_be_dead_and_is_sent_to(
         assert reasons[0] == f"{one['would']} (measured only: shadow)"
         assert document["routes"][0]["usable"]
         said = await Verbs(it.engine)._explain({"to": "33600000001"}, "")
+        said = said["explanation"]
         assert "would be dead: " in said["choices"][0]["reason"]
         assert not said["panic"]
         assert {attempt.carrier for part in it.engine.ledger.parts.values() for attempt in part.attempts} == {"orange"}
