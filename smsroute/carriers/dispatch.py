@@ -188,9 +188,9 @@ class Dispatch:
         self._receipts = receipts
         receipts.heard = self._hearing.heard
 
-    def adopt(self, config: Config) -> None:
+    def adopt(self, config: Config, table: Table) -> None:
         """Carriers and routes as a new config has them. Its limits are those of the old one."""
-        self.table = Table.of(config)
+        self.table = table
         self._sweep.adopt(config.routes)
         self._plans = {}
         self._roster.adopt(config.carriers, self.ports.clock.monotonic())

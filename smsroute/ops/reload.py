@@ -20,6 +20,7 @@ import trio
 
 from smsroute.config import Config, ConfigErrors
 from smsroute.ports import Ports
+from smsroute.routing.table import Table
 
 log: Final = structlog.get_logger("smsroute.reload")
 
@@ -48,7 +49,7 @@ class Engine(Protocol):
     @property
     def stopping(self) -> bool: ...
 
-    def reload(self, config: Config) -> None: ...
+    def reload(self, config: Config, table: Table | None = None) -> None: ...
 
 
 class Reloads:
@@ -75,10 +76,11 @@ class Reloads:
                     log.error("reload.error", what=error)
                 log.error("reload.refused", by=by, errors=len(errors), config=before)
                 return {"reloaded": False, "config": before, "errors": errors, "warnings": [], "waits": []}
+            table = await engine.ports.blocking.run(Table.of, config, engine.config.limits)
             if engine.stopping:
                 log.warning("reload.refused", by=by, reason=STOPS, config=before)
                 return {"reloaded": False, "config": before, "errors": [STOPS], "warnings": [], "waits": []}
-            engine.reload(config)
+            engine.reload(config, table)
             waits = list(engine.revision.waits)
             warnings = [str(warning) for warning in config.warnings]
             for warning in warnings:

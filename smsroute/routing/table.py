@@ -215,10 +215,10 @@ class Table:
         self._lengths = _by_length(by_target, networks)
 
     @classmethod
-    def of(cls, config: Config) -> Table:
-        """The table of a whole config."""
+    def of(cls, config: Config, limits: Limits | None = None) -> Table:
+        """The table of a whole config; `limits` instead of its own, for an engine that keeps those it started with."""
         numbers = {name: network.numbers for name, network in config.networks.items()}
-        return cls(config.routes, numbers, config.limits.short_code_digits_max)
+        return cls(config.routes, numbers, (limits or config.limits).short_code_digits_max)
 
     def match(
         self, destination_addr: str, source_addr: str, esme: str, message_class: int, data_coding: int, wall: float
