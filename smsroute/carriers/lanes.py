@@ -306,7 +306,10 @@ class Lanes:
         probed = any(probe.carrier == station.carrier.name for probe in plan.probes)
         if probed and goes and self._board.claim_probe(station.carrier.name, rule, now):
             return ""
-        return next((reason for name, reason in plan.refused if name == station.carrier.name), "not of this route")
+        return next(
+            (reason for name, reason in plan.refused if name == station.carrier.name),
+            f"not of route {rule.route.name}, which speaks for it now",
+        )
 
     def _elsewhere(self, rule: Rule, part: Part, station: Station, round_: Round, key: Key | None) -> Ranked | None:
         """Another carrier of the plan that would take the part, less what this round has already moved there.
