@@ -25,6 +25,11 @@ Whether hours are open is worked out once a minute and rule, not per message.
             if rule matches: keep it if it does
         if one was kept: return it
 
+Measured (one core of a shared 2-core machine under load, Python 3.11), random numbers over 1,000,000 prefixes of 6
+lengths: 1.7 us a look-up with one rule a prefix, 2.1 us with four, 2.9 us with seven that each ask for something else;
+0.5 us over the few prefixes of a small config. A prefix costs 30 to 60 octets here (a dict doubles as it grows), beside
+the 100 of the string and its place in the config; 1,000,000 of them are built in 0.5 s.
+
 Limits: rules that share a prefix are tried one by one.
 
 Walk: built by the engine from Config; asked by `carriers/dispatch` for each message, by `smsroute explain`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 import zoneinfo
 
 import attrs
@@ -326,6 +327,24 @@ class TestNetworks:
         table = Table([route("all", "orange"), route("otp", "orange", classes=(OTP,))], {"orange": ["336"]})
         assert [find(table, message_class=c) for c in (INFO, OTP)] == ["all", "otp"]
 
+    def test_prefixes_of_one_network_share_what_is_kept_of_its_rules(self) -> None:
+        """However many prefixes a network has, its rules are kept once; where two meet, once more."""
+        many = [f"336{n:04d}" for n in range(10_000)]
+        routes = [route("a", "many"), route("b", "many", classes=(OTP,)), route("c", "few")]
+        table = Table(routes, {"many": many, "few": many[:500]})
+        kept = {id(entries) for _, by_prefix in table._lengths for entries in by_prefix.values()}
+        assert len(kept) == 2
+
+    @pytest.mark.slow
+    def test_a_look_up_stays_quick(self) -> None:
+        """Far under the microseconds it may take, on any machine: a look-up never walks the prefixes."""
+        many = [f"336{n:06d}" for n in range(100_000)]
+        table = Table([route("a", "many"), route("b", "many", classes=(OTP,)), route("c", "33")], {"many": many})
+        began = time.process_time()
+        for number in many[:10_000]:
+            assert match(table, number) is not None
+        assert time.process_time() - began < 0.5
+
 
 class TestHours:
     """Windows of local time."""
@@ -336,7 +355,7 @@ class TestHours:
         table = Table([day, route("rest", "")])
         at = [datetime.datetime(2026, 12, 25, h, m, s, tzinfo=PARIS) for h, m, s in
               ((7, 59, 59), (8, 0, 0), (19, 59, 59), (20, 0, 0))]  # fmt: skip
-        assert [find(table, wall=time.timestamp()) for time in at] == ["rest", "day", "day", "rest"]
+        assert [find(table, wall=one.timestamp()) for one in at] == ["rest", "day", "day", "rest"]
         saturday = datetime.datetime(2026, 12, 26, 12, tzinfo=PARIS)
         assert find(table, wall=saturday.timestamp()) == "rest"
 
