@@ -192,6 +192,15 @@ class Auditor:
                 paper.reasons += 1
             elif paper is not None and paper.acknowledged_in != self.life:
                 paper.acknowledged_at, paper.acknowledged_in = trio.current_time(), self.life
+        elif request.command_id == names.QUERY_SM and not pdu.command_status:
+            self._carrier_tells(session.peer, c_string(request.body), pdu.body[-2])
+
+    def _carrier_tells(self, carrier: str, message_id: str, state: int) -> None:
+        """It was asked what became of a message (query_sm_resp ends with message_state and error_code)."""
+        self.counts["queries answered"] += 1
+        for paper in self.papers.values():
+            if any((one.carrier, one.taken) == (carrier, message_id) for one in paper.attempts):
+                paper.words.add(WORD_OF_MESSAGE_STATE.get(state, "on its way"))
 
     def _receipt_comes(self, sm: Message) -> None:
         if sm.is_receipt:
@@ -481,5 +490,6 @@ WORD_OF_STATE = {
     "UNKNOWN": "UNKNOWN",
     "REJECTED": "REJECTD",
 }
+WORD_OF_MESSAGE_STATE = {2: "DELIVRD", 3: "EXPIRED", 4: "DELETED", 5: "UNDELIV", 8: "REJECTD"}
 SAID_BY_CARRIERS = frozenset({"DELIVERED", "DELETED", "UNDELIVERABLE"})
-"""States that only a carrier's receipt brings; the others may be our own verdict."""
+"""States that only a carrier's receipt, or its answer to a query, brings; the others may be our own verdict."""

@@ -75,6 +75,10 @@ SMALL = Limits(
     orphans_max=50,
     orphan_ttl_s=120.0,
     receipt_grace_s=60.0,
+    query_after_s=8.0,
+    query_interval_s=15.0,
+    query_wait_s=20.0,
+    queries_max=2,
     retry_schedule_s=(1.0, 3.0, 10.0),
     attempts_max=6,
     dispatch_batch_max=3,
@@ -190,7 +194,7 @@ def options(seed: int) -> Options:
     rng = random.Random(f"{seed}/options")
     easy = rng.random() < 0.5
     carriers = tuple(_carrier(rng, name, f"10.1.0.{n}", easy) for n, name in enumerate(("red", "green", "blue"), 1))
-    carriers = carriers[: rng.choice((2, 2, 3))]
+    carriers = _asked(random.Random(f"{seed}/asked"), carriers[: rng.choice((2, 2, 3))])
     esmes = tuple(_esme(rng, name, f"10.2.0.{n}") for n, name in enumerate(("acme", "beta"), 1))
     share = rng.choice((0.15, 0.3, 0.3, 0.6))
     faults = tuple(name for name in FAULTS if rng.random() < share)
@@ -210,6 +214,18 @@ def options(seed: int) -> Options:
             buffer_octets=rng.choice((600, 4096, 65_536)),
         ),
         disk_latency_s=rng.choice(((0.0, 0.001), (0.0005, 0.01), (0.01, 0.05))),
+    )
+
+
+def _asked(rng: random.Random, carriers: tuple[CarrierOptions, ...]) -> tuple[CarrierOptions, ...]:
+    """Half of them answer query_sm, and a few are asked that do not."""
+    return tuple(
+        attrs.evolve(
+            one,
+            config=attrs.evolve(one.config, query_sm=rng.random() < 0.6),
+            temperament=attrs.evolve(one.temperament, query_sm=rng.random() < 0.9),
+        )
+        for one in carriers
     )
 
 

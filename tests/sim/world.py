@@ -353,6 +353,8 @@ class World:
                     auditor.durable_taken(event.part_id, event.attempt, event.carrier_message_id)
                 case Responded():
                     auditor.durable_refusal(event.part_id, event.attempt, event.blame == Blame.THROTTLED)
+                case Receipted() if event.word.startswith("query_sm "):
+                    pass  # the auditor has heard the carrier answer
                 case Receipted():
                     state = State(event.state).name if event.state >= 0 else ""
                     auditor.durable_receipt(event.carrier, event.keys, state)
