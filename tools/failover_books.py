@@ -94,6 +94,16 @@ def swings(offers: Sequence[tuple[float, str]], sick: str, usual: float, since: 
     return count
 
 
+def timeline(offers: Sequence[tuple[float, str]], carrier: str, since: float, until: float) -> list[float]:
+    """Its share of each second's new traffic."""
+    all_of, its = [0] * (int(until - since) + 1), [0] * (int(until - since) + 1)
+    for at, name in offers:
+        if since <= at < until:
+            all_of[int(at - since)] += 1
+            its[int(at - since)] += name == carrier
+    return [round(mine / every, 3) if every else 0.0 for mine, every in zip(its, all_of, strict=True)]
+
+
 def duplicates(
     taken: Iterable[Sequence[tuple[float, str]]], sick: str, since: float, until: float, resend_after_s: float
 ) -> tuple[int, int]:
@@ -164,6 +174,7 @@ def figures(
         "cost_during": cost_per_thousand(_between(books, times.sick, times.heal), prices),
         "sick_s": sick_s,
         "after_s": times.end - times.heal,
+        "share_by_second": timeline(books.offers, sick, times.start, times.end),
     }
 
 
