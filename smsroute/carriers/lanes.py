@@ -314,8 +314,8 @@ class Lanes:
     def _elsewhere(self, rule: Rule, part: Part, station: Station, round_: Round, key: Key | None) -> Ranked | None:
         """Another carrier of the plan that would take the part, less what this round has already moved there.
 
-        A full window is no reason to pay for a backup until the part has waited `spill_wait_s`; a cap is none to leave
-        at all.
+        A full window is no reason to pay for a backup, or to ask a carrier whose quality is below the floor (its window
+        has room because it answers nobody), until the part has waited `spill_wait_s`; a cap is none to leave at all.
         """
         limits, now = self._board.limits, round_.now
         gone = key is not None and key[0] == "way"
@@ -326,7 +326,7 @@ class Lanes:
         plan = self._board.plan(rule, part.message_class, now)
         for ranked in plan.choices:
             other = self._board.stations[ranked.carrier]
-            if other is station or (patient and ranked.tier != "primary"):
+            if other is station or (patient and (ranked.tier != "primary" or ranked.quality < limits.quality_floor)):
                 continue
             if gone:
                 room = other.worth(part.message_class, now)

@@ -159,3 +159,25 @@ class TestProbe:
             assert (await raw.submit(body("33600000001", "OTP"), 99))[0] != 0
             assert health.state.value == "probe-open"
             it.blocking.refuse = None
+
+
+async def test_a_full_window_is_no_reason_to_ask_the_sick(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Parts that find the windows of the healthy carrier full for a moment wait for it: they do not move to one that
+    has all the room in the world because it answers nobody."""
+    carriers = {"orange": BUSY, "blue": KIND}
+    routes = '- {name: both, to: ["331"], carriers: [{carrier: orange}, {carrier: blue}]}'
+    async with house(tmp_path, carriers=carriers, routes=routes, esmes=ESME, carrier="window: 9, rate: 50/s") as it:
+        raw = await bound(it)
+        numbers = iter(range(2, 1000))
+        for second in range(8):
+            if second == 2:
+                it.carriers["blue"].mode = Mode.SILENT
+            if second == 4:
+                before = it.carriers["blue"].counts["submits"]
+            for _ in range(3 if second < 4 else 18):
+                assert (await raw.submit(body("33100000001"), next(numbers)))[0] == 0
+            await trio.sleep(1)
+        assert it.carriers["blue"].counts["submits"] == before
+        assert it.engine.ledger.queues.queued("orange") == 0
