@@ -17,7 +17,8 @@ from typing import Any, cast
 import attrs
 
 from smsroute.config import Carrier, Choice, Config, Dialect, Esme, InDoubt, Limits, Listen, Route, Secret
-from smsroute.config.nouns import BindConfig, IdRule
+from smsroute.config.hours import WindowKind
+from smsroute.config.nouns import BindConfig, IdRule, NamedNetwork
 from smsroute.message import MessageClass
 from smsroute.sim.esme import EsmeSettings
 from smsroute.sim.temperament import IdFormat, Temperament
@@ -26,6 +27,7 @@ from smsroute.smpp import names
 from tests.sim.network import Weather
 
 ENGINE = "10.0.0.1"
+WINDOW = WindowKind()
 DOOR = 2775
 FIRST_SEQUENCE = 0x7FFFFFF0
 FAULTS = (
@@ -63,6 +65,7 @@ ID_RULES: tuple[tuple[IdFormat, IdRule], ...] = (
     (IdFormat.PADDED, "unpad"),
     (IdFormat.UUID, "casefold"),
 )
+NETWORKS = {"mobile": NamedNetwork("mobile", prefixes=("336",), numbers=("336",))}
 PREFIXES: Any = ("336", "3367")
 SMALL = Limits(
     receive_octets=512,
@@ -157,6 +160,7 @@ class Options:
             limits=self.limits,
             esmes={one.name: one.config for one in self.esmes},
             carriers={one.name: one.config for one in self.carriers},
+            networks=NETWORKS,
             routes=self.routes,
         )
 
@@ -205,7 +209,7 @@ def options(seed: int) -> Options:
         seed=seed,
         carriers=carriers,
         esmes=esmes,
-        routes=(_route(rng, carriers),),
+        routes=_by_the_hour(random.Random(f"{seed}/hours"), _route(rng, carriers)),
         faults=faults,
         weather=Weather(
             latency_s=(lowest, lowest + rng.choice((0.001, 0.02, 0.2))),
@@ -322,3 +326,18 @@ def _route(rng: random.Random, carriers: tuple[CarrierOptions, ...]) -> Route:
     if policy == "house":
         return route
     return attrs.evolve(route, in_doubt=dict.fromkeys(MessageClass, InDoubt(policy, 6.0)))
+
+
+def _by_the_hour(rng: random.Random, route: Route) -> tuple[Route, ...]:
+    """Some worlds name the network; in some the route speaks every other minute, and in between another, or none."""
+    if rng.random() < 0.5:
+        route = attrs.evolve(route, to=("mobile",))
+    turn = rng.random()
+    if turn < 0.6:
+        return (route,)
+    windows = tuple(WINDOW.read(f"00:{minute:02d}-00:{minute + 1:02d}") for minute in range(0, 30, 2))
+    now_and_then = attrs.evolve(route, hours=windows)
+    if turn < 0.7:
+        return (now_and_then,)
+    entries = (*route.carriers, *route.backup)
+    return (now_and_then, attrs.evolve(route, name="fr-else", carriers=entries[::-1], backup=()))

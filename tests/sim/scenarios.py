@@ -50,7 +50,7 @@ def calm(seed: int, **temperament: Any) -> Options:
         for one in drawn.esmes
     )
     choices = tuple(Choice(one.name, cost=0.01) for one in carriers)
-    route = attrs.evolve(drawn.routes[0], carriers=choices, backup=(), in_doubt=HOLD)
+    route = attrs.evolve(drawn.routes[0], carriers=choices, backup=(), in_doubt=HOLD, hours=())
     return attrs.evolve(
         drawn, carriers=carriers, esmes=esmes, routes=(route,), faults=(), disk_latency_s=(0.0005, 0.01), safety_s=40.0
     )
