@@ -32,6 +32,7 @@ from smsroute.smpp.names import status_name
 SEPARATORS: Final = str.maketrans("", "", " -./()")
 
 CODING_MAX: Final = 255  # one octet (5.2.19)
+YEARS: Final = (1971, 9998)  # that every time zone can tell
 
 Document = dict[str, Any]
 Planner = Callable[[Rule, int], tuple[Plan, Mapping[str, CarrierView], float]]
@@ -95,8 +96,10 @@ def _wall(text: str, now: float) -> float:
     try:
         at = datetime.datetime.fromisoformat(text)
     except ValueError:
+        at = None
+    if at is None or not YEARS[0] <= at.year <= YEARS[1]:
         wanted = "expected such as '2026-12-25 09:00' (UTC) or '2026-12-25 09:00+01:00'"
-        raise Unanswerable(f"no time {text!r}, {wanted}") from None
+        raise Unanswerable(f"no time {text!r}, {wanted}")
     return (at if at.tzinfo is not None else at.replace(tzinfo=datetime.UTC)).timestamp()
 
 
