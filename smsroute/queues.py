@@ -122,6 +122,12 @@ class Queues:
         if bucket is not None:
             bucket.pop(part.part_id, None)
 
+    def open_parts(self) -> Iterator[Part]:
+        """Every part without an end, those soonest over-age first, in a walk that may take its time: what comes or goes
+        meanwhile may be missed or met. It holds no more than a bucket at once."""
+        for number in sorted(self._buckets):
+            yield from list(self._buckets.get(number, {}).values())
+
     def overdue(self, now: float, grace_s: float, most: int) -> tuple[list[Part], list[Part]]:
         """Parts past their validity: (still due: they expire; unanswered `grace_s` longer: nobody will ever tell).
 

@@ -14,7 +14,7 @@ Walk: one task of `engine`; events go to `store/journal`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -22,7 +22,7 @@ from smsroute.carriers.answers import schedule_s
 from smsroute.carriers.query import Queries, Slices
 from smsroute.config import Config, InDoubt, Route
 from smsroute.ledger import Ledger
-from smsroute.message import AnyEvent, Cause, Finished, MessageClass, OrphansAged, Part, Requeued, Told
+from smsroute.message import AnyEvent, Cause, Finished, MessageClass, OrphansAged, Part, Requeued, State, Told
 from smsroute.ports import Ports
 from smsroute.store.journal import Journal
 
@@ -56,7 +56,7 @@ class Sweep:
         self._elsewhere = elsewhere
         self._queries = queries
         self._round_at = 0.0  # monotonic: doubt is looked at once an interval, however often retries wake us
-        self._doubted = Slices(lambda: ledger.in_doubt)
+        self._doubted = Slices(self._in_doubt)
         self._lag_s = ports.clock.monotonic() - ports.clock.wall()  # grows when the wall clock is set back
         self.adopt(config.routes)
 
@@ -134,11 +134,13 @@ class Sweep:
                 events.append(Told(now, esme, old, dropped=f"nobody came for it in {limits.outbox_ttl_s:.0f} s"))
         return events
 
+    def _in_doubt(self) -> Iterator[Part]:
+        yield from list(self._ledger.in_doubt.values())
+
     def _doubts(self, now: float) -> list[AnyEvent]:
         events: list[AnyEvent] = []
-        for part_id in self._doubted.take(self._limits.sweep_parts_max):
-            part = self._ledger.in_doubt.get(part_id)
-            if part is None:
+        for part in self._doubted.take(self._limits.sweep_parts_max):
+            if part.state != State.IN_DOUBT:
                 continue
             attempt = part.attempts[-1]
             policy = self._policies.get(attempt.route, {}).get(MessageClass(part.message_class), HOLD)

@@ -91,6 +91,7 @@ class Limits:
     query_after_s:              float = seconds(900, 1, 7 * DAY, "taken, no receipt: ask a carrier with query_sm")
     query_interval_s:           float = seconds(3600, 1, 7 * DAY, "and again, until its validity and grace end")
     query_wait_s:               float = seconds(300, 0, DAY, "beyond those: a last answer is waited for so long")
+    query_parts_max:            int   = count(2000, 1, 1_000_000, "looked at in one round: some 0.3 ms")
     queries_max:                int   = count(5, 1, 1000, "unanswered per bind, beside its window")
     receipt_grace_s:            float = seconds(3600, 0, 7 * DAY, "past validity before we say UNKNOWN ourselves")
     retry_schedule_s: tuple[float, ...]   = seconds_list((1, 5, 30, 120, 600), 0.01, DAY, "waits between tries")

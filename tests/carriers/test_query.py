@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -279,13 +279,19 @@ async def test_a_late_response_names_what_was_in_doubt(tmp_path: Path, autojump_
         assert (it.carriers["orange"].counts["taken"], len(part.attempts)) == (1, 1)
 
 
-def test_slices_take_each_id_once_a_walk_however_the_rest_changes() -> None:
-    """Ids that come meanwhile wait for the next walk."""
+def test_slices_take_each_thing_once_a_walk() -> None:
+    """A walk begins when the first of it is asked for, and the next one after its end."""
     ids = ["a", "b", "c", "d", "e"]
-    walk = Slices(lambda: ids)
-    assert walk.take(2) == ["a", "b"]
+
+    def walk() -> Iterator[str]:
+        yield from list(ids)
+
+    slices = Slices(walk)
     ids.append("f")
-    assert (walk.take(2), walk.take(2)) == (["c", "d"], ["e"])
-    assert walk.take(10) == ["a", "b", "c", "d", "e", "f"]
+    assert (slices.take(4), slices.take(4)) == (["a", "b", "c", "d"], ["e", "f"])
+    ids.append("g")
+    assert slices.take(10) == ["a", "b", "c", "d", "e", "f", "g"]
     ids.clear()
-    assert walk.take(10) == []
+    assert slices.take(10) == []
+    ids.append("a")
+    assert slices.take(10) == ["a"]
