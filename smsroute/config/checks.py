@@ -219,8 +219,9 @@ def _asks(route: Route) -> tuple[Any, ...]:
 def _shadowed(reader: Reader, routes: tuple[Route, ...]) -> None:
     first: dict[tuple[Any, ...], Route] = {}
     for index, route in enumerate(routes):
+        asks = _asks(route)
         for i, target in enumerate(route.to):
-            for key in product((target,), *_asks(route)):
+            for key in product((target,), *asks):
                 earlier = first.setdefault(key, route)
                 if earlier is not route:
                     at = reader.where[("routes", index, "to", i)]
@@ -233,10 +234,12 @@ def _shadowed(reader: Reader, routes: tuple[Route, ...]) -> None:
 
 def _overlaps(reader: Reader, config: Config) -> None:
     """Tell prefixes that two networks, or a network and bare digits, bring to routes which ask for the same."""
+    if not config.networks:
+        return
     alike: dict[tuple[Any, ...], dict[str, tuple[Route, Node]]] = {}
     for index, route in enumerate(config.routes):
+        targets = alike.setdefault(tuple(map(frozenset, _asks(route))), {})
         for i, target in enumerate(route.to):
-            targets = alike.setdefault(tuple(map(frozenset, _asks(route))), {})
             targets.setdefault(target, (route, reader.where[("routes", index, "to", i)]))
     for targets in alike.values():
         if len(targets) < 2 or not targets.keys() & config.networks.keys():
