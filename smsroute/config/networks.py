@@ -36,11 +36,11 @@ WANTED: Final = "{prefixes: [...]}, {file: PATH} or {country: FR}"
 PIECE_CHARACTERS: Final = 1 << 17  # takes about 5 ms
 LINE_WANTED: Final = "1 to 15 digits without + or spaces"
 
-_LINE: Final = r'[ \t]*(?:"?([0-9]{1,15})"?[ \t]*(?:[,;\t#].*)?|(?:#.*)?)\r?'
+_LINE: Final = r'(?: *"?([0-9]{1,15})"?[ \t]*(?:[,;\t#].*)?|[ \t]*(?:#.*)?)\r?'
 _LINES: Final = re.compile(rf"^{_LINE}$", re.MULTILINE)
 _ONE_LINE: Final = re.compile(_LINE)
 _HEADING: Final = re.compile(r'(?:[ \t]*(?:#.*)?\r?\n)*[ \t]*"?[A-Za-z].*')
-_FIRST_COLUMN: Final = re.compile(r'[ \t]*"?([^",;\t#\r]*)')
+_FIRST_COLUMN: Final = re.compile(r' *"?([^",;\t#\r]*)')
 
 
 def resolve(reader: Reader, network: NamedNetwork, steps: Steps) -> NamedNetwork | None:

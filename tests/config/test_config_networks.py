@@ -65,6 +65,7 @@ class TestFiles:
             ("prefix\n33607\noperator,3\n", ":3:1: `operator` is no prefix"),
             ("33607\n  1234567890123456,x\n", ":2:3: `1234567890123456` is no prefix"),
             ("33607\n;Orange\n", ":2:1: no prefix in the first column"),
+            ("33607\n\t33608\n", ":2:1: no prefix in the first column"),
             ("33607\n'33608'\n", ":2:1: `'33608'` is no prefix"),
             ("٣٣٦\n", ":1:1: `Ù£Ù£Ù¦` is no prefix"),
         ],
