@@ -31,9 +31,8 @@ Over 100,000 messages 70 : 30 came out as 69.7 : 30.3. Of three carriers the fav
 second; from so many seconds later on no second sends it 1 % of the traffic (prefer quality / balanced / cost, the worst
 of eight seeds):
     refuses at once 0.1 / 0.1 / 0.1    throttles 90 % 0.2 / 0.4 / 0.4    slow, 5 s 0.2 / 0.2 / 0.3
-    silent 0.2 / 0.2 / 0.3             refuses half 1.2 / 1.4 / 14
-The 14: with `cost` it is ejected after 3.3 s, and a carrier that takes half takes every second probe, so it was given a
-slow start once more, and was ejected again.
+    silent 0.2 / 0.2 / 0.3             refuses half 1.2 / 1.4 / 3.5
+The 3.5: with `cost` a carrier is used until it is ejected, when its success over 30 s is below 80 %.
 
 Limits: weights, not contract rates, say how big a carrier is. With nothing in flight picks follow the shares exactly;
 under load they lean by as much as `pick_tolerance` lets them. A plan is `plan_ttl_s` old at worst.

@@ -23,7 +23,9 @@ what it has not answered are what more than half of its binds reach. A bind is j
     parts go to:     the live bind with the least load for its share (slow start counts against the best of them);
                      all bound ones when none lives
 
-Measured: see tests/routing/test_sisters and tests/carriers/test_sick_binds. A batch of taken parts costs 0.7 us more.
+Measured (one of two binds falls sick, 40 messages a second, tests/carriers/test_sick_binds): it refuses everything: out
+after its fifth fault, and 11 parts in all went to the backup; it hangs or answers after 5 s: out after 3 s, at most 9
+did. The carrier stayed alive throughout. A batch of taken parts costs 0.35 us more.
 
 Limits: at a part or two a second the idle sister of a sick bind is taken for well, so its first faults are looked for
 there before the carrier is judged: some ten parts instead of five. A carrier with one sending bind has no sisters.
@@ -130,6 +132,8 @@ class Sisters:
         if said.blame not in _FAULTS:
             health.on_outcome(said.blame, said.now, rng, said.n, said.sent_at)
             return (None if said.blame != _OK else [*self._release(sister), said]), False
+        if said.sent_at < health.alive_since:
+            return [], False  # sent before it was out, which has dealt with it
         alone = self._alone(others)
         health.barred = "" if alone else "its sisters are no better"
         health.on_outcome(said.blame, said.now, rng, said.n, said.sent_at)

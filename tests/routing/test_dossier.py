@@ -188,6 +188,7 @@ def test_most_networks_sick_is_the_carriers_sickness() -> None:
         now = live(one, {network: Blame.TRANSIENT, "339": Blame.OK, "33": Blame.OK}, now, 1.5)
     assert one.overall.health.state is DEAD
     assert one.overall.health.reason == "3 of 5 networks sick: 5 faults in a row"
+    assert {record.health.state for record in one.networks.values()} == {ALIVE}
 
 
 def test_a_sick_network_nobody_sends_to_is_forgiven() -> None:
@@ -214,3 +215,19 @@ def test_nothing_is_held_against_a_network_while_its_carrier_is_out() -> None:
         one.answered("337", Blame.UNKNOWN, 0.02, now, RNG, 50)
         one.tick(now, RNG)
     assert one.networks["337"].health.state is ALIVE
+
+
+def test_late_faults_from_before_the_carriers_return_eject_no_network() -> None:
+    """What was sent before the carrier was ejected may come back unanswered after it returned: it says nothing."""
+    one = dossier()
+    now = live(one, {"336": Blame.OK, "337": Blame.OK}, 0.0, 5)
+    sent_at = now
+    one.overall.health.eject("by the test", now, RNG)
+    now = one.overall.health.until
+    one.tick(now, RNG)
+    assert one.claim_probe("336", now)
+    one.answered("336", Blame.OK, 0.02, now + 0.02, RNG, sent_at=now)
+    assert one.overall.health.state is ALIVE
+    one.answered("337", Blame.UNKNOWN, 10.0, now + 1, RNG, 60, sent_at)
+    assert one.networks["337"].health.state is ALIVE
+    assert one.overall.health.state is ALIVE

@@ -138,6 +138,7 @@ class TestBlame:
     def test_held_faults_reach_the_carrier_when_the_bind_takes_parts_again(self) -> None:
         """One refused in three is nobody's own sickness: the carrier's share counts them all."""
         one = Binds(FOUR[:2])
+        one.now = 1.0
         for _ in range(30):
             one.say("o-1", Blame.TRANSIENT)
             one.say("o-1", Blame.OK)
@@ -145,6 +146,35 @@ class TestBlame:
             one.now += 0.01
         totals = one.dossier.overall.score.figures(one.now)
         assert (totals.samples, round(totals.success, 3)) == (90, round(60 / 90, 3))
+
+    def test_faults_are_held_back_until_it_is_clear_whose_they_are(self) -> None:
+        """Four in a row on one of two binds: not enough to judge, and the carrier has not heard of them."""
+        one = Binds(FOUR[:2])
+        one.run(5, {}, 0.5)
+        for _ in range(4):
+            one.say("o-1", Blame.TRANSIENT)
+            one.now += 0.5
+            one.tick()
+        assert (one["o-1"].health.state, len(one["o-1"].held)) == (ALIVE, 4)
+        assert one.dossier.overall.health.calm
+        assert one.dossier.overall.score.figures(one.now).success == 1.0
+        one.now += LIMITS.bind_held_s
+        one.tick()
+        assert one["o-1"].held == []
+        assert one.dossier.overall.score.figures(one.now).success < 1.0
+
+    def test_what_the_carrier_had_heard_of_it_is_forgiven(self) -> None:
+        """Refusals between taken parts were told to the carrier; when the bind is ejected they are its own."""
+        one = Binds(FOUR[:2])
+        one.now = 1.0
+        for _ in range(10):
+            one.say("o-1", Blame.TRANSIENT)
+            one.say("o-1", Blame.OK)
+            one.say("o-2", Blame.OK)
+        assert one.dossier.overall.score.figures(one.now).success < 1.0
+        one.say("o-1", Blame.TRANSIENT, 60)
+        assert one.out() == ["o-1"]
+        assert one.dossier.overall.score.figures(one.now).success == 1.0
 
 
 class TestNeverTheLast:
@@ -211,6 +241,10 @@ class TestTheWayBack:
         one = Binds(FOUR[:2])
         for name in one.names:
             one[name].health.eject("by the test", one.now, one.rng)
+        assert one.sisters.shares(one.now) == {"o-1": 1.0, "o-2": 1.0}
+        for name in one.names:
+            one[name].health.pardon("by the test", one.now, slowly=True)
+        assert one["o-1"].health.admits(one.now) == pytest.approx(LIMITS.slow_start_share)
         assert one.sisters.shares(one.now) == {"o-1": 1.0, "o-2": 1.0}
 
     def test_whoever_fell_with_the_carrier_is_pardoned_who_fell_before_is_not(self) -> None:
