@@ -102,6 +102,7 @@ class Flight:
         else:
             carrier, reason = dispatch.choose(rule, message_class, now, self._loads, esme, destination_addr)
         self._loads[carrier] += 1
+        dispatch.stations[carrier].inflow.count += 1
         if not dispatch.draining and dispatch.lanes.passes(carrier, message_class, esme, destination_addr):
             station = dispatch.stations[carrier]
             if not station.drained and station.blocked(esme, message_class, destination_addr, now) is None:

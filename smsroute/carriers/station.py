@@ -27,6 +27,7 @@ from smsroute.policy.rates import BURST_S, ContractBucket
 from smsroute.ports import Ports
 from smsroute.routing.dossier import Dossier
 from smsroute.routing.health import ALIVE
+from smsroute.routing.inflow import Inflow
 from smsroute.routing.sisters import Sisters, majority
 from smsroute.routing.views import CarrierView
 
@@ -44,6 +45,7 @@ class Station:
         self._senders = [bind for bind in self.binds if bind.sends]
         now = ports.clock.monotonic()
         self.dossier = Dossier(carrier, limits, now, [bind.name for bind in self._senders])
+        self.inflow = Inflow(limits.demand_tau_s, now)
         self._bucket = ContractBucket(carrier.rate, now)
         self.caps = caps_of(carrier, now)
         self.holds = Holds(limits.destination_hold_s, limits.destination_hold_max_s, limits.destination_holds_max)
@@ -305,6 +307,7 @@ class Station:
             queued=self.queued,
             oldest_unanswered_age_s=majority(self._ages_s(now).values()),
             drained=self.drained,
+            given=self.inflow.rate(now),
         )
 
 

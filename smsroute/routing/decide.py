@@ -50,7 +50,7 @@ import attrs
 
 from smsroute.config import Choice, Limits, Route
 from smsroute.message import MessageClass
-from smsroute.routing.spill import INSIDE, Candidate, Standing, Tier, groups_of, spill, stand
+from smsroute.routing.spill import INSIDE, Candidate, Standing, Tier, groups_of, room, spill, stand
 from smsroute.routing.views import CarrierView
 
 CERTIFIED_CLASSES: Final = frozenset({MessageClass.OTP, MessageClass.ALERT})
@@ -110,6 +110,8 @@ def plan(
     """
     candidates, refused = _candidates(route, message_class, views)
     stand(route, candidates, limits, now, previous.standing if previous is not None else {})
+    for one in candidates:
+        one.room = room(one.view, one.mean, limits)
     groups = groups_of(route, candidates, limits)
     alive = sum(one.alive for one in candidates)
     paired = spill(groups, limits, now)
@@ -130,7 +132,7 @@ def plan(
         panic=panic,
         reason=_plan_reason(route, choices, alive, len(candidates), panic),
         at=now,
-        standing={one.choice.carrier: one.standing for one in candidates},
+        standing=_handed_on(candidates, choices, now),
         wheel=wheel,
         tolerance=limits.pick_tolerance,
     )
@@ -262,6 +264,18 @@ def _waiting(route: Route, candidates: list[Candidate]) -> Ranked:
     for one in sorted(candidates, key=lambda one: not one.view.bound):
         return Ranked(one.choice.carrier, 0.0, "waiting", f"waits: {one.view.state.value}, {one.view.reason}")
     return Ranked(route.carriers[0].carrier, 0.0, "waiting", "waits: no carrier of the route may take it")
+
+
+def _handed_on(candidates: list[Candidate], choices: tuple[Ranked, ...], now: float) -> dict[str, Standing]:
+    """Where each stands, for the next plan."""
+    shares = {one.carrier: one.weight for one in choices}
+    handed = {}
+    for one in candidates:
+        name, was = one.choice.carrier, one.standing
+        share = shares.get(name, 0.0)
+        mean = share if one.mean is None else one.mean
+        handed[name] = Standing(was.inside, was.well_since, was.back_since, mean, share, now)
+    return handed
 
 
 # -- what it says ------------------------------------------------------------------------------------------------------

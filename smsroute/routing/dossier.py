@@ -290,6 +290,7 @@ class Dossier:
         queued: int = 0,
         oldest_unanswered_age_s: float = 0.0,
         drained: str = "",
+        given: float = 0.0,
     ) -> CarrierView:
         """The carrier as `decide` sees it. `window`: places on all its bound binds; `headroom`: parts for now."""
         overall = self.overall.health
@@ -319,6 +320,7 @@ class Dossier:
             capacity=capacity,
             congestion=congestion.why(now),
             drained=drained,
+            given=given,
             bound=overall.bound,
             admit_share=min(overall.admits(now), 1.0 if record is None else record.health.admits(now)),
             probe=health.may_probe(now) and overall.bound,

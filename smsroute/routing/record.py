@@ -44,6 +44,7 @@ from smsroute.routing.views import CarrierView
 
 LIMITS_READ: Final = (
     "cost_band",
+    "demand_tau_s",
     "hold_s",
     "hysteresis",
     "overprovision",
@@ -52,6 +53,8 @@ LIMITS_READ: Final = (
     "probe_wait_s",
     "quality_band",
     "quality_floor",
+    "queue_drain_s",
+    "room_from",
     "slow_start_s",
     "slow_start_share",
     "spill_wait_s",

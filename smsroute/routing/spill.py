@@ -3,9 +3,25 @@
 Rules:
 - Groups take in order; each hands on what it is not fit for, no more.
 - Whoever lives is fit for something, however little.
+- Nobody is given more than it can take (`room`), as long as somebody else can take it.
 - Who fell out of its band earns the way back: better by `hysteresis`, for `hold_s`, then a slow start.
 
-The idea and its figures stand in `decide`, which calls `stand`, `groups_of` and `spill` for each plan.
+The idea and its figures stand in `decide`, which calls `stand`, `room`, `groups_of` and `spill` for each plan.
+
+On room. A weight says what a carrier should have, not what it can take. Of a carrier with 100 a second by contract and
+half of the weight, 400 a second of 1,000 would queue. Spilling by the length of the queue sends on what is too much,
+but only once a second's worth waits there, for ever. So what was given to the carrier of late, over the share it was
+meant to have (`inflow`), tells the demand, and the demand the share that it can take:
+
+    room = share of late x rate / parts a second given to it of late          (by all routes and classes together)
+    rate = what it can take, less what drains its queue within `queue_drain_s`
+    given less than `room_from` of that rate: no limit, so that nobody waits to learn what is plain
+
+Measured (tests/routing/test_fairness): 1,300 a second for a favourite that takes 1,000: it gets 990 of them and 0.11 s
+of queue, 0.16 s at most (before: 1.48 s, for ever); the share moves between 0.72 and 0.78. Weights 70 : 30 over
+contracts of 100 and 2,000 a second, 1,000 offered: 99 and 901, 0.11 s of queue (before: 1.46 s).
+
+Limits: classes and routes are cut alike; that an otp goes first where it waits is the queues' business.
 
 Walk: `decide.plan` -> here.
 """
@@ -13,17 +29,28 @@ Walk: `decide.plan` -> here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Final, Literal
 
 import attrs
 
 from smsroute.config import Choice, Limits, Route
+from smsroute.routing.inflow import lean
 from smsroute.routing.views import CarrierView
 
 Tier = Literal["primary", "backup", "panic", "probe", "waiting"]
 
 FIT_MIN: Final = 1e-6
 """Whoever lives is fit for something: a part goes to the worst before it goes to nobody."""
+
+ROOM_MIN: Final = 0.01
+"""A carrier that others keep full is still asked a little, else this plan would never learn that it has room again."""
+
+QUEUE_OK: Final = 0.1
+"""Seconds of queue that need no draining: a burst."""
+
+ROOM_RATE_MIN: Final = 0.5
+"""Draining a queue takes at most so much of the rate from newcomers."""
 
 
 @attrs.frozen
@@ -33,6 +60,9 @@ class Standing:
     inside: bool = True
     well_since: float | None = None  # outside, but good enough since then
     back_since: float | None = None  # inside again since then: slow start
+    mean: float | None = None  # its share of late, up to `at`
+    share: float = 0.0  # its share from `at` on
+    at: float = 0.0  # monotonic seconds
 
 
 INSIDE: Final = Standing()
@@ -44,6 +74,8 @@ class Candidate:
     tier: Tier
     view: CarrierView
     standing: Standing
+    mean: float | None = None  # its share of late
+    room: float = inf  # the share it can take
     fit: float = 0.0
     share: float = 0.0
 
@@ -56,6 +88,10 @@ def stand(
     route: Route, candidates: list[Candidate], limits: Limits, now: float, previous: Mapping[str, Standing]
 ) -> None:
     """Who is in the band of its tier, with hysteresis. `previous`: where each stood in the plan before."""
+    for one in candidates:
+        was = previous.get(one.choice.carrier)
+        if was is not None and was.mean is not None:
+            one.mean = lean(was.mean, was.share, max(0.0, now - was.at), limits.demand_tau_s)
     for tier in ("primary", "backup"):
         members = [one for one in candidates if one.tier == tier and one.alive]
         best = max((one.view.quality for one in members), default=1.0)
@@ -100,6 +136,34 @@ def groups_of(route: Route, candidates: list[Candidate], limits: Limits) -> list
     return [group for group in groups if group]
 
 
+def room(view: CarrierView, share: float | None, limits: Limits) -> float:
+    """The share of a plan's parts that the carrier can take: `share` is what the plans before gave it, of late."""
+    rate = max(
+        ROOM_RATE_MIN * view.rate, view.rate - max(0.0, view.queued / limits.queue_drain_s - QUEUE_OK * view.rate)
+    )
+    if share is None or view.given < limits.room_from * rate:
+        return inf
+    return max(ROOM_MIN, share * rate / view.given) if view.given > 0.0 else inf
+
+
+def _fill(group: list[Candidate], takes: float) -> float:
+    """Share `takes` by weight and fitness, nobody above its room; how much found room."""
+    open_ = [one for one in group if one.fit]
+    left = takes
+    while open_ and left > 1e-12:
+        scale = left / sum(one.choice.weight * one.fit for one in open_)
+        full = [one for one in open_ if one.share + one.choice.weight * one.fit * scale > one.room]
+        if not full:
+            for one in open_:
+                one.share += one.choice.weight * one.fit * scale
+            return takes
+        for one in full:
+            left -= one.room - one.share
+            one.share = one.room
+        open_ = [one for one in open_ if one.share < one.room]
+    return takes - max(0.0, left)
+
+
 def spill(groups: list[list[Candidate]], limits: Limits, now: float) -> list[tuple[list[Candidate], str]]:
     """Give each candidate its share; pair each group with what made it necessary ("" for the first)."""
     left, short = 1.0, ""
@@ -110,13 +174,13 @@ def spill(groups: list[list[Candidate]], limits: Limits, now: float) -> list[tup
         weights = sum(one.choice.weight for one in group)
         fit = sum(one.choice.weight * one.fit for one in group)
         takes = min(left, limits.overprovision * fit / weights)
-        for one in group:
-            one.share = takes * one.choice.weight * one.fit / fit if fit else 0.0
+        given = _fill(group, takes)
         paired.append((group, short))
-        left -= takes
+        left = max(0.0, left - given)
         if left > 0.0:
             names = ", ".join(one.choice.carrier for one in group)
-            short = f"{short}; {names} {fit / weights:.0%} fit" if short else f"{names} {fit / weights:.0%} fit"
+            words = f"{names} {fit / weights:.0%} fit" if given >= takes else f"{names} full at {given:.0%}"
+            short = f"{short}; {words}" if short else words
     total = sum(one.share for group in groups for one in group)
     if total and left > 0.0:  # nobody is left to take the rest: all take more
         for group in groups:

@@ -39,6 +39,7 @@ class CarrierView:
     admit_share: float = 1.0  # by health: 0 dead, 1 all, between them the slow start
     probe: bool = False  # one part may go to ask whether it lives
     would: str = ""  # measured only (`shadow: true`): what would have been done with it
+    given: float = 0.0  # parts per second given to it of late, by all routes
 
     @property
     def wait_s(self) -> float:

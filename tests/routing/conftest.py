@@ -19,6 +19,7 @@ from smsroute.message import Blame, MessageClass
 from smsroute.policy.rates import ContractBucket
 from smsroute.routing import decide
 from smsroute.routing.dossier import Dossier
+from smsroute.routing.inflow import Inflow
 
 STEP_S = 0.005
 TIMEOUT_S = 10.0
@@ -42,6 +43,7 @@ class Fake:
     behave: Callable[[float, random.Random], Answer]
     dossier: Dossier
     bucket: ContractBucket
+    inflow: Inflow
     queue: deque = attrs.field(factory=deque)
     sent_at: dict[int, float] = attrs.field(factory=dict)
     sent: Counter = attrs.field(factory=Counter)  # per tenth of a second
@@ -90,7 +92,15 @@ class World:
         config = Carrier(name, "us", Secret(b""), (BindConfig("h", 1),), rate=rate, window=window, shadow=shadow)
         dossier = Dossier(config, self.limits, self.now)
         dossier.bind_up(self.now)
-        fake = self.fakes[name] = Fake(name, rate, window, behave, dossier, ContractBucket(rate, self.now))
+        fake = self.fakes[name] = Fake(
+            name,
+            rate,
+            window,
+            behave,
+            dossier,
+            ContractBucket(rate, self.now),
+            Inflow(self.limits.demand_tau_s, self.now),
+        )
         (self.backup if backup else self.choices).append(Choice(name, **choice))
         return fake
 
@@ -120,7 +130,7 @@ class World:
                 self._tick(route, message_class)
             self._owed += rate * STEP_S
             arrivals, self._owed = int(self._owed), self._owed % 1
-            self._place(range(self._serial, self._serial + arrivals))
+            self._place(range(self._serial, self._serial + arrivals), new=1)
             self._serial += arrivals
             for fake in self.fakes.values():
                 self._send(fake)
@@ -140,6 +150,7 @@ class World:
                 window=fake.window,
                 queued=len(fake.queue),
                 oldest_unanswered_age_s=age_s,
+                given=fake.inflow.rate(self.now),
             )
         previous = self.plans[-1] if self.plans else None
         plan = decide.plan(route, message_class, views, self.limits, self.now, previous)
@@ -165,12 +176,13 @@ class World:
         self._serial += 1
         return self._serial - 1
 
-    def _place(self, parts) -> None:
+    def _place(self, parts, new: int = 0) -> None:
         load = {fake.name: len(fake.sent_at) + len(fake.queue) for fake in self.fakes.values()}
         for part in parts:
             one = decide.pick(self.plan, self.rng, load)
             load[one.carrier] += 1
             self.fakes[one.carrier].queue.append(part)
+            self.fakes[one.carrier].inflow.count += new
 
     def _send(self, fake: Fake) -> None:
         congestion = fake.dossier.congestion
