@@ -285,8 +285,9 @@ def _ranked(route: Route, one: Candidate, short: str, size: float) -> Ranked:
     view = one.view
     share = f"{one.share:.0%} by {route.prefer}" if one.share else "in reserve"
     parts = [f"{one.tier}, {share}", f"quality {view.quality:.2f}"]
-    if view.weakest:
-        parts[-1] += f" ({view.weakest})"
+    weakest = view.weakest
+    if weakest:
+        parts[-1] += f" ({weakest})"
     if one.choice.cost:
         parts.append(f"cost {one.choice.cost:g}")
     if view.latency_ms:

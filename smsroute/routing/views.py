@@ -10,6 +10,8 @@ Walk: `dossier` makes it, `carriers/station` adds what its binds know; `decide` 
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 import attrs
 
 from smsroute.routing.health import ALIVE, HealthState
@@ -49,5 +51,5 @@ class CarrierView:
     @property
     def weakest(self) -> str:
         """The worst term, for people: "latency 0.40"; "" when all are well."""
-        name, value = min(self.terms, key=lambda term: term[1], default=("", 1.0))
+        name, value = min(self.terms, key=itemgetter(1), default=("", 1.0))
         return f"{name} {value:.2f}" if value < 0.995 else ""
