@@ -176,15 +176,15 @@ def test_given_over_share_is_the_demand(steps: list[tuple[float, float]], demand
 MADE = st.builds(
     CarrierView,
     st.just(""),
-    quality=st.floats(0, 1),
-    queued=st.integers(0, 5000),
+    quality=st.just(1.0) | st.floats(0, 1),
+    queued=st.just(0) | st.integers(0, 5000),
     rate=st.floats(0, 1000),
-    capacity=st.floats(0, 1),
+    capacity=st.just(1.0) | st.floats(0, 1),
     admit_share=st.sampled_from([0.0, 0.1, 0.5, 1.0, 1.0]),
     bound=st.booleans(),
     drained=st.sampled_from(["", "", "", "upgrade"]),
     probe=st.booleans(),
-    given=st.floats(0, 3000),
+    given=st.just(0.0) | st.floats(0, 3000),
     since=st.floats(0, 200),
 )
 ENTRY = st.tuples(st.sampled_from([0.0, 1.0, 1.05, 2.0, 3.0]), st.integers(1, 100), st.booleans(), st.booleans())
