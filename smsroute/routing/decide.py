@@ -35,8 +35,8 @@ of eight seeds):
     silent 0.2 / 0.2 / 0.3             refuses half 1.2 / 1.4 / 3.5
 The 3.5: with `cost` a carrier is used until it is ejected, when its success over 30 s is below 80 %.
 
-Limits: a carrier that is too small for its weight is known after a second or two of it. With nothing in flight picks follow the shares exactly;
-under load they lean by as much as `pick_tolerance` lets them. A plan is `plan_ttl_s` old at worst.
+Limits: that a carrier is too small for its weight is known a second or two later. With nothing in flight picks follow
+the shares exactly; under load they lean by as much as `pick_tolerance` lets them. A plan is `plan_ttl_s` old at worst.
 
 Walk: `carriers/dispatch` calls `plan`, and `pick` per part; `ops/explain` shows a plan.
 """
