@@ -23,6 +23,7 @@ from smsroute.sim.temperament import Mode, Temperament
 from smsroute.smpp import names
 from smsroute.smpp.codec import build_responses, build_sm
 from smsroute.smpp.session import Request
+from smsroute.store.base import StoreError
 from tests.house import House, Raw, house
 
 ESMES = 'acme: {password: {plain: "secret"}}\n  relay: {password: {plain: "secret"}%s}'
@@ -102,6 +103,10 @@ async def test_without_the_guard_it_goes_round_and_round(
         assert it.engine.ledger.counts.accepted > TURNS_MAX
 
 
+def _refuse(what: str) -> None:
+    raise StoreError("failed", f"{what}: the disk is sick")
+
+
 async def _two(it: House) -> tuple[Raw, Raw]:
     acme, relay = await it.dial(), await it.dial()
     assert await acme.bind(command_id=names.BIND_TRANSMITTER) == 0
@@ -132,6 +137,10 @@ async def test_what_was_refused_may_go_by_another_account(
         it.engine.accept.draining = True
         assert (await acme.submit(HELLO, 2))[0] == names.ESME_RSYSERR
         it.engine.accept.draining = False
+        it.blocking.refuse = _refuse  # judged, and not durable
+        assert (await acme.submit(HELLO, 4))[0] == names.ESME_RSYSERR
+        it.blocking.refuse = None
+        await trio.sleep(5)
         nowhere = build_sm(source_addr="SHOP", destination_addr="1", short_message=b"hello")
         assert (await acme.submit(nowhere, 3))[0] == names.ESME_RINVDSTADR
         assert (await relay.submit(HELLO, 2))[0] == 0
