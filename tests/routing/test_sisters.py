@@ -239,6 +239,7 @@ class TestTheWayBack:
         """A slow start is against the best of them: when all begin, each may use its window (the carrier's own slow
         start holds back)."""
         one = Binds(FOUR[:2])
+        one.now = 1.0
         for name in one.names:
             one[name].health.eject("by the test", one.now, one.rng)
         assert one.sisters.shares(one.now) == {"o-1": 1.0, "o-2": 1.0}
