@@ -55,6 +55,7 @@ def _engine(document: Document) -> Iterator[Family]:
     yield "store_events_total", "counter", "Events made durable since the start.", [({}, store["events"])]
     yield "store_waiting_events", "gauge", "Events that wait for the disk.", [({}, store["waiting"])]
     yield "store_checkpoint_age_seconds", "gauge", "Since the last checkpoint.", [({}, store["checkpoint_age_s"])]
+    yield "decisions_total", "counter", "Decisions kept to explain, and dropped.", _by("what", document["decisions"])
     yield "faults_total", "counter", "Faults of ours since the start.", _by("room", document["faults"])
     refused = document["links"]["refused"]
     yield "links", "gauge", "Links of ESMEs, bound or not.", [({}, document["links"]["open"])]

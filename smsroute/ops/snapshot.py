@@ -20,6 +20,7 @@ from smsroute import __version__
 from smsroute.config import Carrier, Config, Esme
 from smsroute.ledger import Ledger
 from smsroute.message import State
+from smsroute.ops.decisions import Decisions
 from smsroute.ops.reload import Revision
 from smsroute.ops.verdict import judge
 from smsroute.ops.words import iso
@@ -133,6 +134,8 @@ class Engine(Protocol):
     @property
     def dispatch(self) -> Dispatch: ...
     @property
+    def decisions(self) -> Decisions: ...
+    @property
     def watch(self) -> Watch: ...
     @property
     def accept(self) -> Accept: ...
@@ -172,6 +175,7 @@ def snapshot(engine: Engine, look_faults: int = 0, drained_at: Mapping[str, floa
         "esmes": esmes(engine, wall),
         "messages": messages(engine.ledger),
         "store": store(engine.journal, wall),
+        "decisions": {"kept": engine.decisions.kept, "dropped": engine.decisions.dropped},
         "links": {"open": len(engine.doors.clients), "refused": dict(engine.doors.refused)},
         "faults": {
             "esmes": engine.doors.faults,

@@ -19,7 +19,6 @@ import structlog
 from smsroute.message import Part, Receipted
 from smsroute.ops import snapshot
 from smsroute.ops.control import Answer, Document, Refusal
-from smsroute.ops.decisions import Decisions
 from smsroute.ops.difference import summary
 from smsroute.ops.explain import Unanswerable, assume, assumptions, explain, question
 from smsroute.ops.look import Desk
@@ -60,8 +59,6 @@ class Engine(snapshot.Engine, Protocol):
     def store(self) -> Store: ...
     @property
     def dispatch(self) -> Dispatch: ...
-    @property
-    def decisions(self) -> Decisions: ...
     @property
     def doors(self) -> Doors: ...
     def stop(self) -> None: ...

@@ -47,14 +47,23 @@ def between(db: sqlite3.Connection, since: float, until: float, limit: int) -> l
     return [DecisionRow(*row) for row in found.fetchall()]
 
 
+# SQLite has no skip scan: walk from network to network; else each look reads every row of the route (0.4 s of 50,000).
+_STANDING: Final = """
+    WITH RECURSIVE found (network) AS (
+        SELECT min(network) FROM decision WHERE route = ?1 AND class = ?2
+        UNION ALL
+        SELECT (SELECT min(network) FROM decision WHERE route = ?1 AND class = ?2 AND network > found.network)
+        FROM found WHERE found.network IS NOT NULL)
+    SELECT at, route, decision.network, class, CAST(packed AS BLOB)
+    FROM found JOIN decision ON route = ?1 AND class = ?2 AND decision.network = found.network AND at = (
+        SELECT max(at) FROM decision WHERE route = ?1 AND class = ?2 AND network = found.network AND at <= ?3)
+    ORDER BY decision.network
+"""
+
+
 def standing(db: sqlite3.Connection, route: str, message_class: int, at: float) -> list[DecisionRow]:
     """The last of each network at `at`."""
-    found = db.execute(
-        "SELECT max(at), route, network, class, CAST(packed AS BLOB) FROM decision"
-        " WHERE route = ? AND class = ? AND at <= ? GROUP BY network ORDER BY network",
-        (route, message_class, at),
-    )
-    return [DecisionRow(*row) for row in found.fetchall()]
+    return [DecisionRow(*row) for row in db.execute(_STANDING, (route, message_class, at)).fetchall()]
 
 
 def prune(db: sqlite3.Connection, before: float, rows_max: int, limit: int) -> int:

@@ -13,6 +13,7 @@ from smsroute.message import Started, pack
 from smsroute.routing.record import pack as pack_record
 from smsroute.store import open_store
 from smsroute.store.base import Checkpoint, DecisionRow
+from tests.cli.town import Town
 from tests.ops.history import parts, proposed, records, standing
 
 
@@ -70,6 +71,24 @@ def test_a_sample(folders: tuple[str, str], capsys: pytest.CaptureFixture[str]) 
     """Said, and scaled: every second of twenty."""
     assert whatif(folders, "--limit", "10") == 1
     assert capsys.readouterr().out.startswith("20 messages of the last 1h 0m (a sample of 10), ")
+
+
+def test_beside_a_running_engine(running: Town, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its store is read as it works: a config whose route to 33 is dearer costs more, and who has none is told."""
+    running.send(20)
+    other = tmp_path / "config"
+    other.mkdir()
+    text = (running.folder / "smsroute.yaml").read_text()
+    ask.pause(0.3)  # a checkpoint is due each 100 ms
+    (other / "smsroute.yaml").write_text(text.replace("cost: 0.03}], backup", "cost: 0.06}], backup"))
+    assert main(["whatif", "--config", str(running.folder), str(other), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["messages"] >= 20
+    assert (document["moved"]["share"], document["cost"]["percent"]) == (0.0, 100.0)
+    assert document["decisions"] >= 1
+    (other / "smsroute.yaml").write_text(text.replace('to: ["33"]', 'to: ["34"]'))
+    assert main(["whatif", "--config", str(running.folder), str(other)]) == 1
+    assert "messages find no way any more" in capsys.readouterr().out
 
 
 def test_a_span_without_messages(folders: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
