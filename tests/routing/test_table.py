@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 import zoneinfo
+from itertools import product
 
 import attrs
 import pytest
@@ -155,6 +156,22 @@ def test_equals_every_rule_tried_and_sorted(
     table = Table(routes, networks)
     for message in messages:
         assert tell(table.match(*attrs.astuple(message))) == naive(routes, networks, message)
+
+
+def test_of_every_two_rules_that_match_the_order_is_as_written() -> None:
+    """Sender, kind, ESME, class, data_coding, hours, place: of all pairs of rules that fit a message the one that says
+    more by the first of these speaks, whichever stands first."""
+    senders = [(), ("A*",), ("ACM*",), ("ACME",)]
+    constraints = [("from_kind", ("alphanumeric",)), ("esmes", ("acme",)), ("classes", (INFO,)),
+                   ("data_codings", (0,)), ("hours", ("12:00-13:00",))]  # fmt: skip
+    says = list(product(range(len(senders)), *[(False, True)] * len(constraints)))
+    rules = [
+        route("".join(map(str, map(int, one))), "33", sender=senders[one[0]],
+              **{key: value for (key, value), named in zip(constraints, one[1:], strict=True) if named})
+        for one in says
+    ]  # fmt: skip
+    for (said, first), (more, second) in product(zip(says, rules, strict=True), repeat=2):
+        assert find(Table([first, second])) == (second.name if more > said else first.name)
 
 
 @given(ROWS, NETWORKS, MESSAGES)
