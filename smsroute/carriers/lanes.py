@@ -363,11 +363,13 @@ class Lanes:
                     lane.release(("to", to), len(lane.aside.get(("to", to), ())))
             holds.freed.clear()
         released: list[tuple[int, Key]] = []
-        for number, key in side.ready(now):
-            if lanes[number].release(key, 1 if key[0] == "to" else side.follow.get((number, key), 1)):
-                released.append((number, key))
-            else:
-                side.follow.pop((number, key), None)
+        for due, key in side.ready(now):
+            # The cap of an ESME is shared by its classes: each shows its oldest, and turns say who goes.
+            for number in range(CLASSES) if key[0] == "esme" else (due,):
+                if lanes[number].release(key, side.follow.get((number, key), 1)):
+                    released.append((number, key))
+                else:
+                    side.follow.pop((number, key), None)
         return released
 
     def _look_again(
@@ -387,7 +389,7 @@ class Lanes:
                 side.follow.pop(entry, None)
                 continue
             side.follow[entry] = min(limits.dispatch_batch_max, 2 * side.follow.get(entry, 1))
-            later = round_.full or key[0] == "to" or not round_.changed
+            later = round_.full or not round_.changed
             side.put(number, key, now + limits.plan_ttl_s if later else now)
         for number, key in blocked:
             if (number, key) not in side.when:
@@ -396,7 +398,9 @@ class Lanes:
     def _pause_s(self, station: Station, key: Key, now: float) -> float:
         limits = self._board.limits
         if key[0] == "to":
-            return max(station.holds.held(key[1], now), limits.sweep_interval_min_s)
+            held_s = station.holds.held(key[1], now)
+            early_s = max(limits.spill_wait_s, held_s / 4)  # another carrier may have room for them by then
+            return max(min(held_s, early_s), limits.sweep_interval_min_s)
         if station.caps is not None and key[0] in ("class", "esme"):
             return max(station.caps.delay(key, now), limits.sweep_interval_min_s)
         return limits.plan_ttl_s
