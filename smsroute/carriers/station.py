@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import random
 
+from smsroute.carriers import standing
 from smsroute.carriers.bind import Bind, Desk, Place, places_of
 from smsroute.config import Carrier, Limits, Route
 from smsroute.lane import Key
@@ -280,6 +281,18 @@ class Station:
         window = congestion.window
         for bind in self._senders:
             bind.window = window
+
+    # -- what people are told -----------------------------------------------------------------------------------------
+
+    @property
+    def standing(self) -> list[str]:
+        """Who waits for a cap or a full handset, in words."""
+        return standing.of_carrier(self.caps, self._queues.lanes.get(self.carrier.name, ()))
+
+    def bounds(self, esme: str, message_class: int, to: str, now: float) -> list[str]:
+        """What bounds such a message here, in words."""
+        lanes = self._queues.lanes.get(self.carrier.name, ())
+        return standing.of_message(self.carrier.name, self.caps, self.holds, lanes, (esme, message_class, to), now)
 
     # -- what the brain sees -------------------------------------------------------------------------------------------
 

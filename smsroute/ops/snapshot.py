@@ -70,6 +70,9 @@ class Station(Protocol):
     def binds(self) -> Sequence[Bind]: ...
     @property
     def queued(self) -> int: ...
+    @property
+    def standing(self) -> list[str]: ...
+    def bounds(self, esme: str, message_class: int, to: str, now: float) -> list[str]: ...
     def view(self, network: str, now: float) -> CarrierView: ...
 
 
@@ -218,7 +221,7 @@ def _carrier(station: Station, orphans: int, now: float, wall: float, watched_s:
         "state": state_word(view),
         "quality": round(view.quality, 3),
         "since": iso(wall - now + _since(health)),
-        "reason": reason(view, station.binds),
+        "reason": reason(view, station.binds, station.standing),
         "drained": station.drained or None,
         "shadow": station.carrier.shadow,
         "would": view.would or None,
@@ -228,6 +231,7 @@ def _carrier(station: Station, orphans: int, now: float, wall: float, watched_s:
         "pace_s": round(view.rate, 2),
         "in_flight": view.in_flight,
         "queued": station.queued,
+        "standing_aside": station.standing,
         "latency_ms": {
             "p50": _ms(answers[0] if answers else None),
             "p99": _ms(answers[1] if answers else None),
@@ -342,8 +346,8 @@ def state_word(view: CarrierView) -> str:
     return HealthState.ALIVE.value if view.would else view.state.value
 
 
-def reason(view: CarrierView, binds: Sequence[Bind]) -> str:
-    """Why it is as it is; for one that is alive, what is not quite well with it."""
+def reason(view: CarrierView, binds: Sequence[Bind], standing: Sequence[str] = ()) -> str:
+    """Why it is as it is; for one that is alive, what is not quite well with it, and who stands aside."""
     if view.drained:
         return view.drained
     if not view.bound:
@@ -351,7 +355,8 @@ def reason(view: CarrierView, binds: Sequence[Bind]) -> str:
     if view.state is not HealthState.ALIVE and not view.would:
         return view.reason
     slow_start = f"slow start, {view.admit_share:.0%} of its traffic" if view.admit_share < 1.0 else ""
-    return "; ".join(word for word in (view.would, view.weakest, view.congestion, slow_start) if word) or "well"
+    words = (view.would, view.weakest, view.congestion, slow_start, *standing)
+    return "; ".join(word for word in words if word) or "well"
 
 
 def esmes(engine: Engine, wall: float) -> list[Document]:

@@ -112,7 +112,12 @@ class Verbs:
             assumed = assumptions(engine.config, _words(request, "assume"))
         except Unanswerable as error:
             raise Refusal(str(error)) from error
-        return {"explanation": explain(asked, engine.dispatch.table, planner, running=True, assumptions=assumed)}
+        document = explain(asked, engine.dispatch.table, planner, running=True, assumptions=assumed)
+        for choice in document.get("choices", ()):
+            station = engine.dispatch.stations[choice["carrier"]]
+            bounds = station.bounds(asked.esme, asked.message_class, asked.destination_addr, now)
+            choice["reason"] = "; ".join((choice["reason"], *bounds))
+        return {"explanation": document}
 
     async def _config(self, request: Mapping[str, Any], peer: str) -> Document:
         """What runs, for `smsroute diff`; in a thread, as a million prefixes take their time."""

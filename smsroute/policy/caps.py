@@ -45,6 +45,11 @@ class Caps:
         }
         self._buckets = {key: ContractBucket(rate, now) for key, rate in self.rates.items()}
 
+    def of(self, esme: str, message_class: int) -> list[Key]:
+        """The caps such a part is under."""
+        keys = (self._by_class.get(message_class), self._by_esme.get(esme))
+        return [key for key in keys if key is not None]
+
     def blocked(self, esme: str, message_class: int, now: float) -> Key | None:
         """The cap that has no room for such a part now, or None."""
         for key in (self._by_class.get(message_class), self._by_esme.get(esme)):

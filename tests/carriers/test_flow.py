@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from smsroute.message import Part, State
+from smsroute.ops.snapshot import snapshot
 from smsroute.sim.carrier import SimCarrier
 from smsroute.sim.temperament import Mode, Temperament
 from smsroute.sim.wire import read_submit
@@ -216,6 +217,31 @@ class TestCaps:
             assert took["blue"] >= 20
             moved = next(part for part in sender.parts if part.carrier == "blue")
             assert "capped: marketing 10/s at orange" in moved.facts[0]
+
+    async def test_people_are_told(self, tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+        """`health` says who waits for which cap or handset; `explain` what bounds a message, used up or not."""
+        async with house(tmp_path, carriers={"orange": KIND}, esmes=ESME, carrier=self.CAPPED, limits=LIMITS) as it:
+            watch(it.carriers["orange"]).full = {FULL}
+            sender = await Sender.bound(it)
+            for number in range(40):
+                await sender.send(f"m{number}", "marketing")
+            for number in range(3):
+                await sender.send(f"f{number}", to=FULL)
+            await trio.sleep(0.2)
+            station = it.engine.dispatch.stations["orange"]
+            (row,) = snapshot(it.engine)["carriers"]  # type: ignore[arg-type]
+            waiting = len(station._queues.lanes["orange"][3].aside["class", "marketing"])
+            assert waiting > 20
+            told = [f"capped: marketing 10/s, {waiting} wait", "1 full handset, 3 wait"]
+            assert row["standing_aside"] == told
+            assert row["reason"].endswith("; ".join(told))
+            bounds = station.bounds("acme", 3, FULL, trio.current_time())
+            assert bounds[:2] == [
+                f"capped: marketing 10/s at orange, {waiting} wait",
+                "capped: acme 100/s at orange, nobody waits",
+            ]
+            assert bounds[2].startswith(f"the queue of {FULL} is full at orange (1 in a row), held for ")
+            assert station.bounds("bank", 0, "33612345678", trio.current_time()) == []
 
 
 class TestFullHandset:
