@@ -3,6 +3,7 @@
 Rules:
 - A receipt is judged once, when it ends its part: `routing.outcome.receipt_word`, with the carrier's own table of err
   codes. A doubled or late one, or one nobody knows, only shows that the carrier's receiver lives.
+- Where no ESME asked and we did (`receipts: always`) there is no end to tell a first receipt by: a doubled one counts.
 - It speaks of the carrier that took the part, for the network its route leads to; receipts of a read are told in
   one call a network and word.
 
@@ -38,18 +39,19 @@ class Hearing:
         self._board = board
         self._errors: dict[str, tuple[Dialect, ReceiptErrors]] = {}  # by carrier, of its dialect just now
 
-    def heard(self, carrier: str, parts: Iterable[Part], at: float) -> None:
-        """Receipts of `carrier` have just ended these parts; none, when they said nothing new. `at`: Unix seconds."""
+    def heard(self, carrier: str, said: Iterable[tuple[Part, int, str]], at: float) -> None:
+        """Receipts of `carrier` have just told (part, final State, err); none, when they said nothing new. `at`: Unix
+        seconds."""
         station = self._board.stations.get(carrier)
         if station is None:
             return  # it left the config while its last receipts were written down
         errors = self._errors_of(station)
         heard: dict[tuple[str, Word], list[float]] = {}
-        for part in parts:
+        for part, state, err in said:
             taken = [one.responded_at for one in part.attempts if one.carrier == carrier and one.responded_at]
             rule = self._board.went(part) if taken else None
             if rule is not None:
-                word = receipt_word(part.state, part.err, errors)
+                word = receipt_word(state, err, errors)
                 heard.setdefault((rule.network, word), []).append(max(0.0, at - taken[-1]))
         now = self._board.ports.clock.monotonic()
         dossier = station.dossier

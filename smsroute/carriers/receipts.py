@@ -26,7 +26,7 @@ from msgspec import structs
 
 from smsroute.carriers.bind import Bind
 from smsroute.ledger import Ledger
-from smsroute.message import Part, Receipted, State
+from smsroute.message import STATE_OF_RECEIPT, Part, Receipted, State
 from smsroute.ports import Ports
 from smsroute.smpp import names, receipt
 from smsroute.smpp.codec import Pdu, PduError, build_responses
@@ -47,8 +47,11 @@ STATE_OF: Final[dict[int, State]] = {
 """SMPP's message_state -> our final state. What is not here is no last word: a false failure causes a paid resend."""
 
 
-Heard = Callable[[str, Iterable[Part], float], None]
-"""Told which parts receipts of a carrier have just ended: (carrier, parts, Unix seconds)."""
+Said = tuple[Part, int, str]
+"""A part, the final State its receipt tells, and the receipt's err."""
+
+Heard = Callable[[str, Iterable[Said], float], None]
+"""Told what receipts of a carrier have just said for the first time: (carrier, what, Unix seconds)."""
 
 
 class Receipts:
@@ -91,10 +94,23 @@ class Receipts:
             assert error is None, "a receipt is a must entry"
             link.write(data)
             if self.heard is not None:
-                parts = (self._ledger.parts.get(event.part_id) for event in events)
-                self.heard(carrier.name, {p.part_id: p for p in parts if p and p.ended_at == now}.values(), now)
+                self.heard(carrier.name, self._news(events, now), now)
 
         await self._journal.commit(events, then, must=True)
+
+    def _news(self, events: Sequence[Receipted], now: float) -> Iterable[Said]:
+        """Of receipts just applied, those that say for the first time what became of a part: it ended by them, or its
+        ESME asked for none and we did (`receipts: always`)."""
+        said: dict[str, Said] = {}
+        for event in events:
+            part = self._ledger.parts.get(event.part_id)
+            if part is None:
+                continue
+            if part.state == State.ACCEPTED and event.state in STATE_OF_RECEIPT:
+                said[part.part_id] = (part, event.state, event.err)
+            elif part.ended_at == now:
+                said[part.part_id] = (part, part.state, part.err)
+        return said.values()
 
     def _read(self, bind: Bind, pdu: Pdu, now: float) -> tuple[int, Receipted | None]:
         try:

@@ -78,6 +78,20 @@ async def test_platforms_that_ask_for_no_receipts(
         assert kinds == ([] if "as-asked" in carrier else ["receipt-silence"])
 
 
+async def test_we_ask_where_the_platform_does_not(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """`receipts: always` measures the carrier by parts whose platform wanted none, and tells the platform nothing."""
+    carriers = {"orange": attrs.evolve(KIND, outcomes="DELIVRD:0.5,REJECTD:0.5")}
+    always = "window: 50, rate: 500/s, receipts: always"
+    async with house(tmp_path, carriers=carriers, carrier=always, esmes=ESME) as it:
+        esme = it.platform(600, settings=EsmeSettings(rate=100), registered_delivery=0)
+        await trio.sleep(60)
+        receipts = look(it)["carriers"][0]["receipts"]
+        assert receipts["delivered_ratio"] == pytest.approx(0.5, abs=0.08)
+        assert receipts["delay_s_p50"] == pytest.approx(2.0, rel=0.3)
+        assert it.engine.dispatch.stations["orange"].dossier.overall.score.receipts.count == 600
+        assert (it.engine.ledger.counts.told, esme.counts["receipts_doubled_or_unknown"]) == (0, 0)
+
+
 async def test_a_slow_bleed_rings_and_ends(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     """Half of it fails where nearly all was delivered: raised, and cleared with a line when it mends."""
     limits = "{week_bucket: 60s, receipt_window: 60s, sweep_interval: 100ms, bleed_past_samples_min: 300}"

@@ -73,6 +73,32 @@ def test_a_subscribers_fault_never_lowers_the_score(
     assert all(value >= before[name] for name, value in score.terms(now))
 
 
+@given(
+    ANSWERS,
+    st.lists(st.tuples(st.booleans(), st.lists(st.floats(0, 100_000), min_size=1, max_size=90)), max_size=12),
+    st.lists(st.tuples(st.sampled_from([1, 60, 400]), st.sampled_from([0.0, 5.0, 9000.0])), max_size=12),
+)
+def test_no_row_of_subscribers_faults_changes_the_quality(
+    answers: list[tuple[float, Blame, float, int]],
+    judged: list[tuple[bool, list[float]]],
+    neutral: list[tuple[int, float]],
+) -> None:
+    """Law 9 in full: any row of permanent-message answers and of receipts that blame the subscriber leaves each term of
+    receipts as it was, and the quality no lower."""
+    score, now = fed(answers)
+    for delivered, delays_s in judged:
+        score.receipts.came(Word.DELIVERED if delivered else Word.ITS_FAULT, sorted(delays_s), now)
+    before = dict(score.terms(now))
+    for n, delay_s in neutral:
+        score.answered(Blame.PERMANENT_MESSAGE, delay_s, now, n)
+        score.receipts.came(Word.NEUTRAL, [delay_s] * n, now)
+    after = dict(score.terms(now))
+    assert all(after[name] >= before[name] for name in before)
+    assert [after[name] for name in ("success", "unknown", "latency", "delivered", "receipt_delay")] == [
+        before[name] for name in ("success", "unknown", "latency", "delivered", "receipt_delay")
+    ]
+
+
 @given(ANSWERS, st.sampled_from([b for b in Blame if b != Blame.OK]), st.integers(1, 10_000))
 def test_an_instant_refusal_never_counts_as_fast(
     answers: list[tuple[float, Blame, float, int]], blame: Blame, n: int
