@@ -9,7 +9,10 @@ from typing import Any
 import trio
 
 from smsroute.ops.past import read
+from smsroute.routing import decide
+from smsroute.routing.health import HealthState
 from smsroute.routing.record import Record, replay
+from smsroute.routing.views import CarrierView
 from smsroute.sim.esme import EsmeSettings
 from smsroute.sim.temperament import Mode, Temperament
 from smsroute.store import open_reader
@@ -106,3 +109,19 @@ async def test_the_old_are_forgotten(tmp_path: Path, autojump_clock: Any) -> Non
         assert kept(it)
         await trio.sleep(70)
         assert kept(it) == []
+
+
+async def test_at_most_one_in_an_interval(tmp_path: Path, autojump_clock: Any) -> None:
+    """Shares that swing with each plan, ten a second for 3 s: three records, a second or more apart."""
+    async with house(tmp_path, carriers=TWO, limits="{checkpoint_interval: 1h}") as it:
+        engine = it.engine
+        route = engine.config.routes[0]
+        well = {name: CarrierView(name) for name in TWO}
+        dead = {**well, "orange": CarrierView("orange", HealthState.DEAD, admit_share=0.0)}
+        begin = engine.ports.clock.monotonic()
+        for tenth in range(30):
+            views = (well, dead)[tenth % 2]
+            plan = decide.plan(route, 2, views, engine.config.limits, begin + tenth / 10 + 0.001)
+            engine.decisions.decided(("all", "", 2), views, plan, None)
+        await engine.decisions.flush()
+        assert engine.decisions.kept == 3

@@ -98,6 +98,16 @@ class TestReplay:
             assert (kept.choices, kept.refused, kept.place) == (one.choices, one.refused, "routes.yaml:6")
             previous, now = one, now + 7.0
 
+    def test_where_a_carrier_stood_before_counts(self) -> None:
+        """sfr, good again after it was bad, has to hold on first: decided anew without that it would share at once."""
+        limits = Limits()
+        bad, good = two(quality=0.5), two()
+        first = plan(TestMaterial.ROUTE, 2, bad, limits, 100.0)
+        second = plan(TestMaterial.ROUTE, 2, good, limits, 100.1, first)
+        fresh = plan(TestMaterial.ROUTE, 2, good, limits, 100.1)
+        assert second.choices[0].weight > fresh.choices[0].weight
+        assert said(replay(unpack(pack(record(second, "336", good, first, limits, "abc", 1e9))))) == said(second)
+
     @given(routes(), st.sampled_from(MessageClass), st.lists(views(), min_size=2, max_size=2))
     def test_no_limit_is_read_that_is_not_recorded(
         self, route: Route, message_class: MessageClass, moments: list[dict[str, CarrierView]]
