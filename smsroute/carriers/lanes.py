@@ -25,6 +25,9 @@ goes, and twice as many follow, or it stays, and so does the row.
             once a plan_ttl: those behind, for parts that may move
             again at: the caps' next tokens, the end of a hold, the next plan
 
+Measured (2 cores with busy neighbours, CPU time): 100,000 parts at a carrier that is drained moved in 50 rounds of
+2,000, the longest step of a task 14 ms, 1.1 s of CPU in all, commits included. A part that moves costs 7 us to look at.
+
 Limits: a part behind more than `dispatch_batch_max` others that wait for room is not looked at for another carrier
 until they go. Between the classes of one destination there is no order.
 
