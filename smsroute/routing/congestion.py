@@ -28,18 +28,19 @@ is `crowding`'s business.
     taken:      credit += n / window; at 1: window += 1;   a contract window's worth: pause length back to the least
     congested:  debit += n / window; at congested_share: window and pace *= cut, once a round trip
     level 90+:  window and pace *= between 0.985 (90) and the whole cut (99), once for each level, or each second
-    pace(now):  grows linearly: `pace_recovery_s` from floor to contract below `hurt`, ten times slower above it
+    pace(now):  grows linearly: `pace_recovery_s` from floor to contract below `hurt`; above it ten times slower at
+                first, as quickly when nothing has hurt for `pace_recovery_s`
 
 Measured (`python -m tests.routing.rivals`: 1,900 a second offered, contract 2,000, the carrier as said from the fifth
 second on; figures from the 40th to the 90th, one seed, window 500): of what it could take / sent in vain. A gradient of
 latency (the idea of Gradient2 in concurrency-limits) is the rival, with the same pauses.
                                   this              gradient
-    grants half, 0.1 s deep       98.6 %  < 0.1 %    98.8 %   6.8 %
+    grants half, 0.1 s deep       98.9 %  < 0.1 %    98.8 %   6.8 %
     grants half, 1 s deep         100 %   < 0.1 %    100 %    6.6 %
     throttles 10 % by chance      28.7 %  10.4 %      1.9 %   9.3 %   (0.2 % if each cut is believed to help)
     throttles 90 % by chance      0.0 %   0.3 a s     0.3 %   4 a s
     one of 50 queues full         100 %   2.0 %      100 %    2.0 %   (window and pace untouched)
-    says congestion_state         99.5 %  < 0.1 %    100 %    0.1 %   (latency p99 138 and 226 ms)
+    says congestion_state         100 %   < 0.1 %    100 %    0.1 %   (latency p99 138 and 226 ms)
 Latency decides nothing of this; where it does, see `crowding`. A pause of 1 s instead of 0.1 s: 87 % and 70 % at the
 first carrier with windows of 50 and 500; a cut of 0.7: 97 %.
 
@@ -162,8 +163,9 @@ class Congestion:
         share = self._vain / (self._vain + self._since_cut)
         if not self._since_cut or (share >= SEVERE_SHARE and self._vain >= SEVERE_MIN):
             self._pause_s = min(limits.throttle_pause_max_s, 2 * self._pause_s)  # it throttles whatever comes
-            safe = max(self._safe, self._window)
+            safe, hurt = max(self._safe, self._window), self._hurt
             self._cut(now, limits.pace_cut_share)
+            self._hurt = max(hurt, self._hurt)  # who throttles everything does not say at which pace it would not
             self._safe = max(1.0, safe * limits.pace_cut_share)
             self._window = 1.0  # one part asks, and each taken one lets two follow
         elif share <= RARE_SHARE or self._judged(share, now):
@@ -289,4 +291,6 @@ class Congestion:
             quick_s = min(seconds, (knee - self._pace) / a_second)
             self._pace += quick_s * a_second
             seconds -= quick_s
-        self._pace = min(self.contract, self._pace + seconds * a_second / limits.pace_caution)
+        # The longer nothing hurt, the less caution: what hurt then may be long over.
+        caution = max(1.0, limits.pace_caution * (1.0 - (now - self._cut_at) / limits.pace_recovery_s))
+        self._pace = min(self.contract, self._pace + seconds * a_second / caution)
