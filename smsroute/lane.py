@@ -46,18 +46,18 @@ HOLES_MIN: Final = 64
 class Row:
     """Parts by age, oldest first. See the module."""
 
-    __slots__ = ("_back", "_ids", "_newest", "fresh")
+    __slots__ = ("_ids", "_newest", "back", "fresh")
 
     def __init__(self) -> None:
         self.fresh: OrderedDict[str, Part] = OrderedDict()
         self._newest = ""
-        self._back: dict[str, Part] = {}  # older than the newest that came
+        self.back: dict[str, Part] = {}  # older than the newest that came
         self._ids: list[str] = []  # those, sorted; and some that have left
 
     def put(self, part: Part) -> None:
         """Where its age says. A part that stands here already stays."""
         part_id = part.part_id
-        if part_id > self._newest or not (self.fresh or self._back):
+        if part_id > self._newest or not (self.fresh or self.back):
             self._newest = part_id
             self.fresh[part_id] = part
         elif part_id not in self.fresh:
@@ -68,30 +68,30 @@ class Row:
                 at = bisect_left(ids, part_id)
                 if ids[at] != part_id:
                     ids.insert(at, part_id)
-            self._back[part_id] = part
+            self.back[part_id] = part
 
     def pop(self, part_id: str) -> Part | None:
         """Out; None when it is not here."""
         part = self.fresh.pop(part_id, None)
-        if part is None and self._back:
-            part = self._back.pop(part_id, None)
-            if len(self._ids) > 2 * len(self._back) + HOLES_MIN:
-                self._ids = [one for one in self._ids if one in self._back]
-            elif not self._back:
+        if part is None and self.back:
+            part = self.back.pop(part_id, None)
+            if len(self._ids) > 2 * len(self.back) + HOLES_MIN:
+                self._ids = [one for one in self._ids if one in self.back]
+            elif not self.back:
                 self._ids.clear()
         return part
 
     def __len__(self) -> int:
-        return len(self.fresh) + len(self._back)
+        return len(self.fresh) + len(self.back)
 
     def __iter__(self) -> Iterator[Part]:
         """Oldest first; the row must not change meanwhile."""
-        if not self._back:
+        if not self.back:
             return iter(self.fresh.values())
         return self._merged()
 
     def _merged(self) -> Iterator[Part]:
-        back = self._back
+        back = self.back
         fresh = iter(self.fresh.values())
         newer = next(fresh, None)
         for part_id in self._ids:
@@ -120,16 +120,16 @@ class Lane(Row):
     @property
     def size(self) -> int:
         """All parts here, aside or not."""
-        return len(self.fresh) + len(self._back) + len(self._aside_under)
+        return len(self.fresh) + len(self.back) + len(self._aside_under)
 
     @property
     def waits(self) -> bool:
         """Whether a part waits its turn here, nothing but room in its way as far as anybody knows."""
-        return bool(self.fresh or self._back)
+        return bool(self.fresh or self.back)
 
     def take(self, part_id: str) -> None:
         """Out, wherever it stands; nothing when it is not here."""
-        if self.fresh.pop(part_id, None) is None and (self._back or self._aside_under):
+        if self.fresh.pop(part_id, None) is None and (self.back or self._aside_under):
             key = self._aside_under.pop(part_id, None)
             if key is None:
                 self.pop(part_id)
@@ -141,8 +141,13 @@ class Lane(Row):
 
     def put(self, part: Part) -> None:
         """Among those that wait their turn, where its age says; a part that stands aside comes back."""
-        if self._aside_under and part.part_id in self._aside_under:
-            self.take(part.part_id)
+        part_id = part.part_id
+        if part_id > self._newest and not self._aside_under:  # as nearly always
+            self._newest = part_id
+            self.fresh[part_id] = part
+            return
+        if part_id in self._aside_under:
+            self.take(part_id)
         super().put(part)
 
     def set_aside(self, part: Part, key: Key) -> None:

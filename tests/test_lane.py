@@ -104,7 +104,7 @@ def test_names_of_parts_long_gone_do_not_pile_up(order: Callable[[Any], list[int
             lane.put(part(number))
         for number in range(1000):
             lane.take(f"{number:04d}")
-            assert len(lane._ids) <= 2 * len(lane._back) + HOLES_MIN
+            assert len(lane._ids) <= 2 * len(lane.back) + HOLES_MIN
     assert ids(lane) == [5000]
 
 

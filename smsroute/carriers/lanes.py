@@ -166,6 +166,11 @@ class Lanes:
         lanes = self._board.ledger.queues.lanes.get(carrier)
         if lanes is None:
             return True
+        for lane in lanes:  # nothing waits here, as nearly always: no more than this for each part
+            if lane.fresh or lane.back or lane.aside:
+                break
+        else:
+            return True
         below = False
         for number, lane in enumerate(lanes):
             if lane.size:

@@ -197,13 +197,13 @@ class Station:
 
     def blocked(self, esme: str, message_class: int, to: str, now: float) -> Key | None:
         """What stops such a part here whatever the room: its destination is held, or a cap is used up."""
-        if self.holds and self.holds.held(to, now):
+        if self.holds.rows and self.holds.held(to, now):
             return ("to", to)
         return None if self.caps is None else self.caps.blocked(esme, message_class, now)
 
     def admit(self, esme: str, message_class: int, to: str, now: float) -> bool:
         """Take one part's worth of pace and of its caps, if such a part may go now."""
-        if self.caps is None and not self.holds:
+        if self.caps is None and not self.holds.rows:
             return self.grant(now)
         if self.blocked(esme, message_class, to, now) is not None or not self.grant(now):
             return False

@@ -44,53 +44,53 @@ class _Hold:
 class Holds:
     """See the module. `now` is monotonic seconds throughout."""
 
-    __slots__ = ("_first_s", "_holds", "_longest_s", "_most", "freed")
+    __slots__ = ("_first_s", "_longest_s", "_most", "freed", "rows")
 
     def __init__(self, first_s: float, longest_s: float, most: int) -> None:
         self._first_s = first_s
         self._longest_s = longest_s
         self._most = most
-        self._holds: OrderedDict[str, _Hold] = OrderedDict()  # the one refused longest ago first
+        self.rows: OrderedDict[str, _Hold] = OrderedDict()  # the one refused longest ago first
         self.freed: list[str] = []  # destinations that took a part again; whoever waits for them clears it
 
     def __len__(self) -> int:
-        return len(self._holds)
+        return len(self.rows)
 
     def refused(self, to: str, now: float, sent_at: float) -> float:
         """The carrier said this destination's queue is full, to a part sent at `sent_at`. Returns seconds it is held
         for."""
-        hold = self._holds.get(to)
+        hold = self.rows.get(to)
         if hold is not None and sent_at < hold.since:
             return max(0.0, hold.until - now)
         if hold is None or now > hold.until + hold.pause_s:
-            hold = self._holds[to] = _Hold(now, self._first_s)
+            hold = self.rows[to] = _Hold(now, self._first_s)
         else:
             hold.times += 1
             hold.pause_s = min(self._longest_s, 2 * hold.pause_s)
             hold.since, hold.until, hold.asking_until = now, now + hold.pause_s, now
-        self._holds.move_to_end(to)
-        if len(self._holds) > self._most:
-            gone, _ = self._holds.popitem(last=False)
+        self.rows.move_to_end(to)
+        if len(self.rows) > self._most:
+            gone, _ = self.rows.popitem(last=False)
             self.freed.append(gone)
         return hold.pause_s
 
     def held(self, to: str, now: float) -> float:
         """Seconds until a part may ask; 0 when one may now, or nothing holds the destination."""
-        hold = self._holds.get(to)
+        hold = self.rows.get(to)
         return 0.0 if hold is None else max(0.0, hold.until - now, hold.asking_until - now)
 
     def went(self, to: str, now: float) -> None:
         """A part leaves for it: if it was held, the others wait for its answer."""
-        hold = self._holds.get(to)
+        hold = self.rows.get(to)
         if hold is not None:
             hold.asking_until = now + hold.pause_s
 
     def answered(self, to: str) -> None:
         """The carrier took a part for it, or refused one for another reason."""
-        if self._holds.pop(to, None) is not None:
+        if self.rows.pop(to, None) is not None:
             self.freed.append(to)
 
     def times(self, to: str) -> int:
         """How often in a row its queue was full; 0 when it is not held."""
-        hold = self._holds.get(to)
+        hold = self.rows.get(to)
         return 0 if hold is None else hold.times
