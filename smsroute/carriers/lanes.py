@@ -223,19 +223,24 @@ class Lanes:
         most, turns = self._board.limits.dispatch_batch_max, side.turns
         rows = [iter(lane) for lane in lanes]
         heads = [next(row, None) for row in rows]
+        waiting = [head is not None for head in heads]
+        lone = -1  # the class that alone waits, once turns know it
         for _ in range(most):
-            waiting = [head is not None for head in heads]
-            if True not in waiting:
+            several = waiting.count(True)
+            if not several:
                 break
-            number = turns.next(waiting) if waiting.count(True) > 1 else waiting.index(True)
+            number = turns.next(waiting) if several > 1 else waiting.index(True)
             part = heads[number]
             assert part is not None
             if self._look(station, flight, part, round_):
-                turns.went(number, waiting)
+                if several > 1 or lone != number:
+                    turns.went(number, waiting)
+                    lone = number if several == 1 else -1
                 round_.sent += 1
             if round_.full:
                 break
             heads[number] = next(rows[number], None)
+            waiting[number] = heads[number] is not None
         else:
             if round_.changed:  # more may wait: the next round follows at once
                 side.put(0, REST, round_.now)
