@@ -63,9 +63,10 @@ class Simple:
         return self._plans[key]
 
     def _view(self, name: str, well: bool) -> CarrierView:
+        contract = self.stations[name].carrier.rate
         if well:
-            return CarrierView(name)
-        return CarrierView(name, state=HealthState.DEAD, reason="out", admit_share=0.0)
+            return CarrierView(name, rate=contract, contract=contract)
+        return CarrierView(name, HealthState.DEAD, reason="out", admit_share=0.0, rate=contract, contract=contract)
 
 
 class Errors(Simple):
@@ -105,13 +106,13 @@ def install(engine: Engine, policy: Simple) -> None:
 def _answered(
     policy: Simple,
     name: str,
+    _bind: str,
     _network: str,
     blame: Blame,
     _latency_s: float,
     now: float,
-    parts: int = 1,
+    parts: int,
     *_: object,
-    **__: object,
 ) -> None:
     policy.answered(name, Blame(blame), parts, now)
 
