@@ -270,7 +270,7 @@ class Lanes:
             round_.aside.append((part, ("way", route, network)))
             return False
         key = station.blocked(part.esme, part.message_class, part.destination_addr, now)
-        why_not = self._why_not(station, rule, part, now, goes=key is None)
+        why_not = self._why_not(station, rule, part, now, goes=key is None and not round_.full)
         if why_not:
             key = ("way", route, network)
         bind = None
@@ -314,10 +314,10 @@ class Lanes:
         if rule is None:
             return ""
         plan = self._board.plan(rule, part.message_class, now)
-        if any(ranked.carrier == station.carrier.name for ranked in plan.choices):
-            return ""
         probed = any(probe.carrier == station.carrier.name for probe in plan.probes)
         if probed and goes and self._board.claim_probe(station.carrier.name, rule, now):
+            return ""  # first: in panic the dead are choices too, and would never be asked
+        if any(ranked.carrier == station.carrier.name for ranked in plan.choices):
             return ""
         return next(
             (reason for name, reason in plan.refused if name == station.carrier.name),

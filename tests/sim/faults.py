@@ -295,8 +295,10 @@ async def reload(world: World, rng: random.Random) -> None:
     while True:
         bad_s = await _turn(world, rng, "reload", (3, 20), (0.2, 15))
         _reload(world, _edited(world, rng))
-        await trio.sleep(bad_s)
-        _reload(world, world.options.config(world.folder))
+        try:
+            await trio.sleep(bad_s)
+        finally:
+            _reload(world, world.options.config(world.folder))
 
 
 def _reload(world: World, config: Config) -> None:
