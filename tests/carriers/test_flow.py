@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import trio
 
-from smsroute.message import Part, State
+from smsroute.message import MessageClass, Part, State
 from smsroute.ops.snapshot import snapshot
 from smsroute.sim.carrier import SimCarrier
 from smsroute.sim.temperament import Mode, Temperament
@@ -158,6 +158,23 @@ class TestLanes:
             went = seen.texts()[begun:]
             assert sum(text.startswith("m") for text in went) >= 0.05 * len(went) - 3
             assert sum(text.startswith("o") for text in went) >= 0.9 * len(went) - 3
+
+    async def test_a_newcomer_is_asked_whose_turn_it_is(
+        self, tmp_path: Path, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        """While a campaign waits, one code in twenty that would go straight through is told to wait its turn; the first
+        is not, and where nothing waits nobody is."""
+        async with house(tmp_path, carriers={"orange": KIND}, esmes=ESME, carrier="window: 1", limits=LIMITS) as it:
+            lanes = it.engine.dispatch.lanes
+            assert all(lanes.passes("orange", MessageClass.OTP, "acme", "33612345678") for _ in range(100))
+            it.carriers["orange"].mode = Mode.SILENT
+            sender = await Sender.bound(it)
+            for number in range(2):  # one fills the window, one waits
+                await sender.send(f"m{number}", "marketing")
+            answers = [lanes.passes("orange", MessageClass.OTP, "acme", "33612345678") for _ in range(41)]
+            assert answers[:20] == [True] * 20
+            assert not any(answers[20:])
+            it.carriers["orange"].mode = Mode.KIND
 
 
 class TestCaps:
