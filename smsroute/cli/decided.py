@@ -38,8 +38,9 @@ def candidates(rows: list[Document], indent: str, numbers: bool) -> list[str]:
 
 def _numbers(row: Document) -> list[str]:
     terms = "  ".join(f"{name} {value:.2f}" for name, value in row["terms"].items())
+    lasting = f" for {age(row['since_s'])}" if row["since_s"] is not None else ""
     figures = [
-        f"{row['state']} for {age(row['since_s'])}",
+        f"{row['state']}{lasting}",
         f"latency {row['latency_ms']:g} ms",
         f"{row['in_flight']} in flight",
         f"{row['queued']} queued",

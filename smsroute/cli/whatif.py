@@ -141,11 +141,13 @@ def _remarks(document: Document) -> list[str]:
 
 def _unroutable(document: Document) -> str:
     count = document["unroutable"]
-    return paint(f"{count:,} messages find no way any more", "red") if count else "none"
+    said = f"{count:,} messages find no way any more"
+    return f"{paint(said, 'red')}; the cost is without them" if count else "none"
 
 
 def _show_table(document: Document) -> None:
-    shown = [network for network in document["networks"] if network["moved"]["share"]][:NETWORKS_SHOWN]
+    changed_ones = [network for network in document["networks"] if any(map(_changed, network["carriers"]))]
+    shown = changed_ones[:NETWORKS_SHOWN]
     rows = [("", f"{document['messages']:,}", "all", document)]
     rows += [("", f"{network['messages']:,}", network["network"], network) for network in shown]
     width = max(len(row["carrier"]) for _, _, _, some in rows for row in some["carriers"])
@@ -159,9 +161,13 @@ def _show_table(document: Document) -> None:
         head = f"{name:<{names}}  {count:>9}  {some['moved']['share']:>6.1%}  {percent:>8}"
         for row in some["carriers"]:
             shares = "  ".join(f"{row[key]:>5.1%}" for key in ("went", "now", "then"))
-            changed = abs(row["then"] - row["now"]) >= 0.0005
-            print(f"{head}  {row['carrier']:<{width}}  {paint(shares, 'bold') if changed else shares}")
+            print(f"{head}  {row['carrier']:<{width}}  {paint(shares, 'bold') if _changed(row) else shares}")
             head = " " * len(head)
-    left = sum(1 for network in document["networks"] if network["moved"]["share"]) - len(shown)
+    left = len(changed_ones) - len(shown)
     if left:
         print(f"and {left} networks more; --json has all")
+
+
+def _changed(row: Document) -> bool:
+    """Whether a carrier's share is another one, as far as a person sees; to find no way any more is a change too."""
+    return bool(abs(row["then"] - row["now"]) >= 0.0005)

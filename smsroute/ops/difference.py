@@ -138,7 +138,8 @@ def _lists(was: list[Any], becomes: list[Any], path: str) -> list[Document]:
         if not added and not removed:
             return [{"field": path, "order": True}]
         row = {"field": path, "added": len(added), "removed": len(removed)}
-        examples = [f"+{one}" for one in added[:EXAMPLES_MAX]] + [f"-{one}" for one in removed[:EXAMPLES_MAX]]
+        examples = [f"+{one or 'any'}" for one in added[:EXAMPLES_MAX]]
+        examples += [f"-{one or 'any'}" for one in removed[:EXAMPLES_MAX]]
         return [{**row, "examples": examples}]
     key = next((key for key in KEYS if all(isinstance(one, dict) and key in one for one in entries)), None)
     if key is not None:

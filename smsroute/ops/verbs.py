@@ -113,7 +113,8 @@ class Verbs:
         except Unanswerable as error:
             raise Refusal(str(error)) from error
         document = explain(asked, engine.dispatch.table, planner, running=True, assumptions=assumed)
-        for choice in document.get("choices", ()):
+        takes = [one for one in document.get("candidates", ()) if one["verdict"] != "refused"]
+        for choice in (*document.get("choices", ()), *takes):
             station = engine.dispatch.stations[choice["carrier"]]
             bounds = station.bounds(asked.esme, asked.message_class, asked.destination_addr, now)
             choice["reason"] = "; ".join((choice["reason"], *bounds))

@@ -96,7 +96,7 @@ def _carrier(carrier: Document, config: Config, say: Any) -> None:
         why = f"{network['state']} for numbers {network['network'] or 'anywhere'}: {network['reason']}"
         say("warning", "network", name, why, network["since"])
     if carrier["quality"] < QUALITY_WARNING:
-        say("warning", "carrier", name, f"quality {carrier['quality']:.2f}: {carrier['reason']}")
+        say("warning", "carrier", name, f"quality {carrier['quality']:.2f}: {carrier['reason']}{_slow(carrier)}")
     receipts = carrier["receipts"]
     unmatched, least = receipts["orphans"], config.limits.receipt_samples_min
     if unmatched >= least and unmatched >= ORPHANS_WARNING_SHARE * (unmatched + receipts["matched"]):
@@ -104,6 +104,16 @@ def _carrier(carrier: Document, config: Config, say: Any) -> None:
     for bind in carrier["binds"]:
         if bind["state"] != "bound" and not bind["drained"]:
             say("warning", "bind", bind["name"], f"{bind['state']}: {bind['reason']}", bind["since"])
+
+
+def _slow(carrier: Document) -> str:
+    """What its latency term is made of: the quantiles know nothing of what is still unanswered."""
+    took = carrier["latency_ms"]
+    if carrier["terms"].get("latency", 1.0) > 0.995 or took["peak"] is None:
+        return ""
+    return f"; answers take up to {took['peak']:,.0f} ms" + (
+        f", usually {took['usual']:,.0f} ms" if took["usual"] else ""
+    )
 
 
 def _routes(document: Document, config: Config) -> list[Document]:

@@ -72,7 +72,7 @@ def _numbers(view: CarrierView, now: float) -> Document:
     wait_s = view.wait_s
     return {
         "state": view.state.value if view.bound else "unbound",
-        "since_s": round(max(0.0, now - view.since), 1),
+        "since_s": round(max(0.0, now - view.since), 1) if view.since else None,  # nobody has seen it yet
         "health": view.reason,
         "quality": round(view.quality, 3),
         "terms": {name: round(value, 3) for name, value in view.terms},

@@ -92,6 +92,7 @@ Seen = tuple[Side, float, float]
 
 NOTHING: Final[Seen] = (Side.GOOD, 0.0, 0.0)
 SATURATED_FROM: Final = 0.9  # of the looks of late
+FEW: Final = 0.5  # of the samples it takes to raise: with fewer it is cleared; between, a pair just so busy would flap
 NOTHING_NEW: Final = Changes()
 
 
@@ -113,10 +114,12 @@ def slow_bleed(heard: Receipts, limits: Limits, now: float) -> Seen:
         return NOTHING
     good, past = heard.week.past(now)
     counts = heard.counts(now)
-    if past < limits.bleed_past_samples_min or counts[ALL] < limits.receipt_samples_min:
+    if past < limits.bleed_past_samples_min or counts[ALL] < FEW * limits.receipt_samples_min:
         return NOTHING
     usual, share = good / past, counts[DELIVERED] / counts[ALL]
     mark = limits.bleed_share * usual
+    if counts[ALL] < limits.receipt_samples_min:
+        return Side.BETWEEN, share, mark
     if wilson_upper(counts[DELIVERED], counts[ALL], limits.bleed_sigmas) < mark:
         return Side.BAD, share, mark
     return (Side.GOOD if share >= limits.bleed_clear_share * usual else Side.BETWEEN), share, mark
@@ -132,9 +135,11 @@ def receipt_silence(heard: Receipts, limits: Limits, now: float) -> Seen:
 
 def _fake(heard: Receipts, limits: Limits, now: float, column: int) -> Seen:
     counts = heard.counts(now)
-    if counts[JUDGED] < limits.fake_samples_min or counts[DELIVERED] < limits.fake_delivered_share * counts[ALL]:
+    if counts[JUDGED] < FEW * limits.fake_samples_min or counts[DELIVERED] < limits.fake_delivered_share * counts[ALL]:
         return NOTHING
     share = counts[column] / counts[JUDGED]
+    if counts[JUDGED] < limits.fake_samples_min:
+        return Side.BETWEEN, share, limits.fake_share
     side = Side.BAD if share >= limits.fake_share else Side.GOOD if share < limits.fake_clear_share else Side.BETWEEN
     return side, share, limits.fake_share
 

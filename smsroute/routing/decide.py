@@ -263,7 +263,8 @@ def _probes(route: Route, message_class: int, dead: list[Candidate], limits: Lim
 def _waiting(route: Route, candidates: list[Candidate]) -> Ranked:
     """Where parts wait when nobody takes them: with a carrier that is expected back, the first of the route."""
     for one in sorted(candidates, key=lambda one: not one.view.bound):
-        return Ranked(one.choice.carrier, 0.0, "waiting", f"waits: {one.view.state.value}, {one.view.reason}")
+        state = one.view.state.value if one.view.bound else "no bind up"
+        return Ranked(one.choice.carrier, 0.0, "waiting", f"waits: {state}, {one.view.reason}")
     return Ranked(route.carriers[0].carrier, 0.0, "waiting", "waits: no carrier of the route may take it")
 
 

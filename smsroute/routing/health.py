@@ -286,7 +286,7 @@ class Health:
             if now >= self._probe_from:
                 self._probe_at = now  # nothing was held back, so the next answer of any message will do
                 self._step(Trigger.PROBE_SENT, f"the next answer will tell{self._trial()}", now)
-        elif self.state is PROBE_CLOSED and now - self._probe_at >= limits.probe_timeout_s:
+        elif self.state is PROBE_CLOSED and not self.shadow and now - self._probe_at >= limits.probe_timeout_s:
             waited_s = now - self._probe_at
             self._eject(Trigger.PROBE_FAILED, f"the probe is unanswered for {waited_s:.0f} s", now, rng)
 

@@ -114,10 +114,12 @@ class Sisters:
     # -- what happened -------------------------------------------------------------------------------------------------
 
     def answered(self, name: str, said: Said, rng: random.Random) -> tuple[list[Said] | None, bool]:
-        """(what the carrier is to hear now, or None for just this; whether this bind was just ejected alone)."""
+        """(what the carrier is to hear now, or None for just this; whether this bind was just ejected alone).
+
+        The bind's score has counted it already: `dossier` counts every answer there, and asks here about some.
+        """
         sister = self.members[name]
         health = sister.health
-        sister.score.answered(said.blame, said.latency_s, said.now, said.n)
         if said.blame == _OK and health.calm:
             return None, False
         was = health.state

@@ -12,6 +12,7 @@ import trio
 
 from smsroute.message import MessageClass, Part, State
 from smsroute.ops.snapshot import snapshot
+from smsroute.ops.verbs import Verbs
 from smsroute.sim.carrier import SimCarrier
 from smsroute.sim.temperament import Mode, Temperament
 from smsroute.sim.wire import read_submit
@@ -259,6 +260,10 @@ class TestCaps:
             ]
             assert bounds[2].startswith(f"the queue of {FULL} is full at orange (1 in a row), held for ")
             assert station.bounds("bank", 0, "33612345678", trio.current_time()) == []
+            request = {"verb": "explain", "to": FULL, "esme": "acme", "class": "marketing"}
+            document = await Verbs(it.engine).table()["explain"](request, "uid 1000")  # type: ignore[arg-type]
+            (candidate,) = document["explanation"]["candidates"]
+            assert "; ".join(bounds[:2]) in candidate["reason"], "the terminal shows the candidates"
 
 
 class TestFullHandset:

@@ -31,6 +31,7 @@ def test_the_config_alone_answers(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert explain(folder, "--to", "33612345678") == 0
     out = capsys.readouterr().out
     assert "no engine asked: by the config alone" in out
+    assert "alive, latency 0 ms" in out, "nobody knows since when"
     assert "  gone      0%  backup, in reserve" in out
     assert sorted(path.name for path in folder.iterdir()) == ["smsroute.yaml"]
 

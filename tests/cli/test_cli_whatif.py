@@ -50,6 +50,9 @@ def test_in_words(folders: tuple[str, str], capsys: pytest.CaptureFixture[str]) 
     assert "over rate   sfr: 0.15 -> 0.25 parts/s at its busiest, contract 0.2" in out
     assert "sfr          0.0%  15.0%  25.0%" in out
     assert "decided by other configs" not in out
+    rows = [line.split() for line in out.splitlines()]
+    assert ["44", "10", "0.0%"] in [row[:3] for row in rows], "a network that finds no way any more has its row"
+    assert "10 messages find no way any more; the cost is without them" in out
 
 
 def test_in_json(folders: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:

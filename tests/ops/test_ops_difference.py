@@ -92,6 +92,12 @@ class TestRoutes:
         moved = two.told((line, ""), ("routes:\n", f"routes:\n{line}"))["routes"]
         assert (moved["order"], moved["changed"]) == (True, [])
 
+    def test_any_number_has_a_name(self, two: Two) -> None:
+        """`to: [""]` that joins or leaves is told as any, not as a bare sign."""
+        document = two.told(('"336", "337"', '"336", "337", ""'))
+        (field,) = document["routes"]["changed"][0]["fields"]
+        assert field["examples"] == ["+any"]
+
     def test_a_carrier_leaves_a_route(self, two: Two) -> None:
         """The entry is told whole."""
         document = two.told((", {carrier: sfr, weight: 30}]", "]"))

@@ -125,6 +125,16 @@ async def test_a_carrier_that_does_badly_is_a_warning(tmp_path: Path, autojump_c
         assert document["reasons"][0]["reason"] == "quality 0.67: success 0.67"
 
 
+async def test_a_slow_carrier_is_told_in_milliseconds(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """What is unanswered stands in no quantile: the warning says how slow it is, and how quick it usually was."""
+    async with house(tmp_path, carriers=TWO) as it:
+        score = it.engine.dispatch.stations["orange"].dossier.overall.score
+        score.baseline_s = 0.05
+        score.answered(Blame.OK, 5.0, trio.current_time(), 30)
+        (reason,) = look(it)["reasons"]
+        assert reason["reason"].startswith("quality 0.02: latency 0.02; answers take up to 5,000 ms, usually 50 ms")
+
+
 async def test_figures_nobody_has_are_null(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     """An idle carrier has no latency and no success, rather than none of it."""
     async with house(tmp_path) as it:

@@ -152,6 +152,22 @@ class TestSlowBleed:
         assert one.look().raised
         assert [alarm.kind for alarm in one.look(seconds=HOUR).cleared] == ["slow-bleed"]
 
+    def test_a_pair_just_busy_enough_does_not_flicker(self) -> None:
+        """It rang at enough receipts to tell; a few fewer neither clear nor raise it, half as many clear it."""
+        one = Watched()
+        one.week(0.97)
+        one.hear(12, 28)
+        assert one.look() == Changes()
+        one.hear(3, 7)
+        assert [alarm.kind for alarm in one.look().raised] == ["slow-bleed"]
+        one.now += HOUR
+        one.hear(12, 28)
+        assert one.look() == Changes()
+        assert one.ringing() == [("slow-bleed", "")]
+        one.now += HOUR
+        one.hear(6, 14)
+        assert [alarm.kind for alarm in one.look().cleared] == ["slow-bleed"]
+
     def test_a_pair_as_good_as_its_week_never_rings(self) -> None:
         """2,000 half hours of 60 to 600 receipts drawn with the week's own share: not once."""
         one, dice = Watched(), random.Random(3)

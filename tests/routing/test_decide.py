@@ -178,6 +178,7 @@ class TestPanic:
         waits = pick(result, random.Random(1), {})
         assert waits is not None
         assert (waits.carrier, waits.tier) == ("b", "waiting")
+        assert waits.reason.startswith("waits: no bind up, ")
 
     def test_all_drained_waits_at_the_first(self) -> None:
         """Everything taken out by people: parts wait, nothing is lost."""

@@ -367,6 +367,16 @@ class TestShadow:
         one.on_outcome(Blame.OK, 7.2, RNG)
         assert (one.state, one.admits(7.2)) == (ALIVE, 1.0)
 
+    def test_nobody_asks_an_idle_one(self) -> None:
+        """No part was sent, so none is unanswered: it goes on waiting for an answer, and is found dead once."""
+        one = health(shadow=True)
+        one.on_outcome(Blame.TRANSIENT, 1.0, RNG, 50)
+        for tenths in range(20, 3000):
+            one.judge(WELL, tenths / 10, RNG)
+        assert (one.detected, one.ejections, one.sick_since) == (1, 1, 1.0)
+        one.on_outcome(Blame.OK, 301.0, RNG)
+        assert one.state is ALIVE
+
     def test_a_missing_bind_is_always_enforced(self) -> None:
         """There is nothing to send on."""
         one = health(shadow=True)

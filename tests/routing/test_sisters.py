@@ -103,6 +103,18 @@ class TestBlame:
         assert one.dossier.overall.health.state is ALIVE
         assert one.dossier.overall.score.figures(one.now).success == 1.0
 
+    def test_an_answer_counts_once_for_its_bind(self) -> None:
+        """One of eight refused leaves it at 87.5 %, above dead_success_share: it stays, and its counts are exact."""
+        one = Binds(FOUR[:2])
+        for number in range(240):
+            one.say("o-1", Blame.OK if number % 8 else Blame.TRANSIENT)
+            one.say("o-2", Blame.OK)
+            one.now += 0.1
+            one.tick()
+        figures = one["o-1"].score.figures(one.now)
+        assert (figures.answers, figures.success) == (240, 0.875)
+        assert one.out() == []
+
     def test_one_that_hangs_goes_alone_before_its_timeouts(self) -> None:
         """Its oldest part grows old, its sisters answer: out after bind_slow_dead_s; the carrier is no slower."""
         one = Binds(FOUR[:2])
