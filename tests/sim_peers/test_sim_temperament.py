@@ -40,6 +40,7 @@ WORDS = [
     "receipts_elsewhere=0.04",
     "receipt_tlvs=no",
     "ids=hex-dec",
+    "query_sm=yes",
     "silent_takes=yes",
 ]
 
