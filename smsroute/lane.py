@@ -46,13 +46,14 @@ HOLES_MIN: Final = 64
 class Row:
     """Parts by age, oldest first. See the module."""
 
-    __slots__ = ("_ids", "_newest", "back", "fresh")
+    __slots__ = ("_first", "_ids", "_newest", "back", "fresh")
 
     def __init__(self) -> None:
         self.fresh: OrderedDict[str, Part] = OrderedDict()
         self._newest = ""
         self.back: dict[str, Part] = {}  # older than the newest that came
         self._ids: list[str] = []  # those, sorted; and some that have left
+        self._first = 0  # whoever stood before this place in `_ids` has left: it is stepped over once
 
     def put(self, part: Part) -> None:
         """Where its age says. A part that stands here already stays."""
@@ -68,6 +69,7 @@ class Row:
                 at = bisect_left(ids, part_id)
                 if ids[at] != part_id:
                     ids.insert(at, part_id)
+                self._first = min(self._first, at)
             self.back[part_id] = part
 
     def pop(self, part_id: str) -> Part | None:
@@ -77,8 +79,10 @@ class Row:
             part = self.back.pop(part_id, None)
             if len(self._ids) > 2 * len(self.back) + HOLES_MIN:
                 self._ids = [one for one in self._ids if one in self.back]
+                self._first = 0
             elif not self.back:
                 self._ids.clear()
+                self._first = 0
         return part
 
     def __len__(self) -> int:
@@ -91,10 +95,13 @@ class Row:
         return self._merged()
 
     def _merged(self) -> Iterator[Part]:
-        back = self.back
+        back, ids = self.back, self._ids
+        while ids[self._first] not in back:
+            self._first += 1
         fresh = iter(self.fresh.values())
         newer = next(fresh, None)
-        for part_id in self._ids:
+        for at in range(self._first, len(ids)):
+            part_id = ids[at]
             older = back.get(part_id)
             if older is None:
                 continue

@@ -108,6 +108,38 @@ def test_names_of_parts_long_gone_do_not_pile_up(order: Callable[[Any], list[int
     assert ids(lane) == [5000]
 
 
+def test_a_look_for_the_oldest_steps_over_those_gone_once() -> None:
+    """Half of a hundred thousand have left, oldest first: a carrier woken a thousand times a second finds the next one
+    without passing all of them again. An older one that comes still stands before it."""
+    lane = Lane()
+    lane.put(part(9000))
+    for number in range(1000, 2000):
+        lane.put(part(number))
+    for number in range(1000, 1400):
+        lane.take(f"{number:04d}")
+    assert len(lane._ids) == 1000
+    looked: list[str] = []
+
+    class Watched(dict[str, Part]):
+        """Notes who is asked for."""
+
+        def get(self, key: str, default: Any = None) -> Any:
+            looked.append(key)
+            return super().get(key, default)
+
+        def __contains__(self, key: object) -> bool:
+            looked.append(str(key))
+            return super().__contains__(key)
+
+    lane.back = Watched(lane.back)
+    for _ in range(3):
+        assert next(iter(lane)).part_id == "1400"
+    assert len(looked) <= 400 + 3 * 2
+    for number in (1100, 1399, 1200):
+        lane.put(part(number))
+    assert ids(lane)[:4] == [1100, 1200, 1399, 1400]
+
+
 def test_only_what_waits_can_stand_aside() -> None:
     """A part set aside that is not in the lane is a fault of ours, told at once."""
     with pytest.raises(AssertionError, match="0007"):
