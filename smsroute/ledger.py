@@ -196,7 +196,10 @@ class Ledger(Memory):
             self._fact(part, event.at, f"moved from {part.carrier} to {event.carrier}: {event.reason}")
             part.carrier, part.route = event.carrier, event.route
             self.counts.moved += 1
-            self.queues.put_at(part, event.at)
+            if self.queues.waits(part):
+                self.queues.put_at(part, event.at)
+            else:  # its time has come once, whatever a clock set back says of `due_at` now
+                self.queues.put(part)
 
     def _receipted(self, event: Receipted) -> None:
         self.counts.receipts += 1
@@ -303,12 +306,17 @@ def _after_the_end(event: Receipted) -> str:
 
 
 def _fold_throttled(part: Part) -> None:
-    """A carrier that throttles for hours must not grow a part: such attempts in a row are one, with a count."""
-    if len(part.attempts) > 1:
-        before, last = part.attempts[-2:]
-        if before.blame == last.blame == Blame.THROTTLED and before.carrier == last.carrier and not last.doubted:
+    """Carriers that throttle for hours must not grow a part: such attempts in a row are one a carrier, with a count."""
+    last = part.attempts[-1]
+    if last.blame != Blame.THROTTLED or last.doubted:
+        return
+    for before in part.attempts[-2::-1]:
+        if before.blame != Blame.THROTTLED:
+            return
+        if before.carrier == last.carrier:
             before.repeats += 1
             part.attempts.pop()
+            return
 
 
 def _lives_on(part: Part, index: int) -> bool:

@@ -33,6 +33,7 @@ class Queues:
         self._waiting: dict[str, tuple[float, float]] = {}
         self._buckets: dict[int, dict[str, Part]] = {}
         self._bucket_order: list[int] = []
+        self._beyond: dict[str, int] = {}  # part_id -> its bucket, when that is not the one of its validity's end
 
     def queued(self, carrier: str) -> int:
         """Parts due now in this carrier's lanes, those that stand aside among them."""
@@ -72,6 +73,10 @@ class Queues:
                 heapq.heappush(self._later, (due_at, part.part_id, part))
         else:
             self.put(part)
+
+    def waits(self, part: Part) -> bool:
+        """Whether this part, which is due, waits for a later time still."""
+        return part.part_id in self._waiting
 
     def take(self, part: Part) -> None:
         """Out of its lane. A part that waits for later is skipped by `release` once it is no longer due."""
@@ -117,8 +122,8 @@ class Queues:
         bucket[part.part_id] = part
 
     def unwatch(self, part: Part) -> None:
-        """It ended before its validity did."""
-        bucket = self._buckets.get(int(part.expires_at // DEADLINE_BUCKET_S))
+        """It ended: its carrier may tell so a moment after its validity did, and an hour before we would."""
+        bucket = self._buckets.get(self._beyond.pop(part.part_id, int(part.expires_at // DEADLINE_BUCKET_S)))
         if bucket is not None:
             bucket.pop(part.part_id, None)
 
@@ -143,7 +148,8 @@ class Queues:
             bucket = self._buckets[number]
             while bucket and looked < most:
                 looked += 1
-                _, part = bucket.popitem()
+                part_id, part = bucket.popitem()
+                self._beyond.pop(part_id, None)
                 if part.final:
                     continue
                 if part.state == State.DUE:
@@ -152,7 +158,9 @@ class Queues:
                     untold.append(part)
                 # Until the event that ends it is durable it stays watched. What the carrier has can only be told of.
                 told_by = part.expires_at + grace_s if part.state == State.SUBMITTED else 0.0
-                self.watch(part, max(now + DEADLINE_BUCKET_S, told_by))
+                again_at = max(now + DEADLINE_BUCKET_S, told_by)
+                self._beyond[part_id] = int(again_at // DEADLINE_BUCKET_S)
+                self.watch(part, again_at)
             if not bucket:
                 heapq.heappop(self._bucket_order)
                 del self._buckets[number]

@@ -233,6 +233,20 @@ def test_what_ended_leaves_the_watch() -> None:
     assert not queues._bucket_order
 
 
+def test_what_ends_past_its_validity_leaves_the_watch_too() -> None:
+    """Carriers say EXPIRED a moment after the validity ended: such parts are not held in memory until the grace is
+    over."""
+    queues = Queues()
+    one = part("s", state=State.SUBMITTED)
+    queues.watch(one, one.expires_at)
+    assert overdue(queues, 1010.0, grace_s=3600.0) == ([], [])
+    one.state = State.EXPIRED
+    queues.unwatch(one)
+    assert list(queues.open_parts()) == []
+    assert overdue(queues, 1000.0 + 3600.0 + 2 * DEADLINE_BUCKET_S) == ([], [])
+    assert not queues._beyond
+
+
 def test_until_its_end_is_durable_an_expired_part_is_told_again() -> None:
     """The event that ends it may be refused by a sick disk: the next round says so again."""
     queues = Queues()

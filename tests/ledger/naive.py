@@ -222,10 +222,11 @@ class Naive:
         return hope or any(one.hopeful and one.taken and one.name for one in earlier)
 
     def _fold(self, page: Page) -> None:
-        pair = page.tries[-2:]
-        throttled = [one.answered is not None and one.answered[1] == Blame.THROTTLED for one in pair]
-        if throttled == [True, True] and pair[0].carrier == pair[1].carrier and not pair[1].doubted:
-            pair[0].repeats += 1
+        throttled = [one.answered is not None and one.answered[1] == Blame.THROTTLED for one in page.tries]
+        row = page.tries[max((at + 1 for at, one in enumerate(throttled) if not one), default=0) :]
+        same = [one for one in row[:-1] if one.carrier == row[-1].carrier]
+        if same and not row[-1].doubted:
+            same[-1].repeats += 1
             del page.tries[-1]
 
     def _took(self, page: Page, event: Responded) -> None:
@@ -276,7 +277,8 @@ class Naive:
                 self.tally["overtaken"] += 1
                 continue
             self._note(page, f"{event.at:.3f} moved from {page.carrier} to {event.carrier}: {event.reason}")
-            page.carrier, page.route, page.waiting = event.carrier, event.route, page.due_at > event.at
+            page.carrier, page.route = event.carrier, event.route
+            page.waiting = page.waiting and page.due_at > event.at
             self.tally["moved"] += 1
 
     def _receipted(self, event: Receipted) -> None:

@@ -138,6 +138,34 @@ def test_a_carrier_that_throttles_for_hours_grows_no_part() -> None:
     assert desk.ledger.counts.attempted == 102
 
 
+def test_two_carriers_that_throttle_in_turn_grow_no_part() -> None:
+    """A part that goes to and fro between two carriers that both throttle has one attempt of each, with a count."""
+    desk = Desk()
+    desk.accept("P1")
+    for _ in range(50):
+        for carrier in ("orange", "sfr"):
+            desk.attempt("P1", carrier=carrier)
+            desk.retry("P1", in_s=0.0, attempt=len(desk["P1"].attempts) - 1, blame=Blame.THROTTLED)
+    assert [(one.carrier, one.repeats) for one in desk["P1"].attempts] == [("orange", 49), ("sfr", 49)]
+    desk.attempt("P1")
+    desk.retry("P1", in_s=0.0, attempt=2)
+    desk.attempt("P1")
+    desk.retry("P1", in_s=0.0, attempt=3, blame=Blame.THROTTLED)
+    assert [one.repeats for one in desk["P1"].attempts] == [49, 49, 0, 0]
+
+
+def test_a_part_that_queues_moves_at_once_whatever_the_clock_shows() -> None:
+    """Set back by an hour, the wall clock shows a time before the part was accepted: moved to another carrier it is due
+    there now, not in an hour. A retry that is moved waits on."""
+    desk = Desk()
+    desk.accept("P1", "P2")
+    desk.attempt("P2")
+    desk.retry("P2", in_s=5.0)
+    desk.now -= 3600.0
+    desk.move("P1", "P2")
+    assert desk.due("sfr") == ["P1"]
+
+
 @pytest.mark.parametrize(("code", "err"), [(11, "011"), (0x45, "069"), (0x431, "431")])
 def test_a_refusal_for_good_ends_the_part_and_owes_a_receipt(code: int, err: str) -> None:
     """REJECTED, with the carrier's code as the receipt's error word."""
