@@ -238,7 +238,8 @@ class Bind:
         self.carrier = carrier
         if self._session is not None:
             numbers = self._numbers()
-            window = max(numbers.window, self.in_flight + self.asked + self.reserved)
+            # What is asked already keeps its places beside the window, should nothing be asked from now on.
+            window = max(numbers.window, self.in_flight + self.reserved) + self.asked
             self._session.limits = attrs.evolve(numbers, window=window)
 
     async def _once(self) -> bool:

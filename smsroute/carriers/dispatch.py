@@ -140,7 +140,9 @@ class Flight:
                 self._dispatch.launch(bind, network, part_ids)
             else:
                 bind.release(len(part_ids))
-                self._dispatch.stations[bind.carrier.name].dossier.probe_withdrawn(network, self._now, bind.label)
+                station = self._dispatch.stations.get(bind.carrier.name)
+                if station is not None:  # else its carrier left while the disk was asked
+                    station.dossier.probe_withdrawn(network, self._now, bind.label)
         for multipart in self._pins:
             self._dispatch.pins.pop(multipart, None)  # from here the ledger knows
 
@@ -345,6 +347,7 @@ class Dispatch:
         while True:
             wake = self._wakes[name] = trio.Event()
             if self.draining or not station.queued:
+                station.holds.freed.clear()  # nobody waits for them
                 await wake.wait()
                 continue
             now = clock.monotonic()

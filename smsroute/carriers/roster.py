@@ -79,6 +79,11 @@ class Roster:
                     station.drained = station.drained or LEFT
                     self._retire(name, list(station.binds), LEFT)
                 continue
+            if name in self._leaving and not station.binds:  # gone but for its tasks: `_keep` finds the new one here
+                self._leaving.discard(name)
+                self._binds.pop(name, None)
+                self.stations[name] = self._make(carrier)
+                continue
             # One that comes back before it has gone gets new binds: its old ones are on their way out.
             self._leaving.discard(name)
             if station.drained == LEFT:
@@ -126,19 +131,22 @@ class Roster:
 
     async def _keep(self, name: str) -> None:
         """One carrier: its lanes, and its binds as long as it has any and was not told to leave."""
-        station = self.stations[name]
-        self._emptied[name] = trio.Event()
-        async with trio.open_nursery() as lanes:
-            lanes.start_soon(self._empty_lanes, name)
-            async with trio.open_nursery() as binds:
-                self._binds[name] = binds
-                for bind in station.binds:
-                    binds.start_soon(bind.run)
-                    if bind.leaving:  # a reload was quicker than the start
-                        binds.start_soon(self._see_off, name, bind)
-                await self._emptied[name].wait()
-            del self._binds[name], self._emptied[name], self.stations[name]
-            self._leaving.discard(name)
-            lanes.cancel_scope.cancel()
+        station = None
+        while station is not self.stations[name]:  # another took its place just before it was gone
+            station = self.stations[name]
+            self._emptied[name] = trio.Event()
+            async with trio.open_nursery() as lanes:
+                lanes.start_soon(self._empty_lanes, name)
+                async with trio.open_nursery() as binds:
+                    self._binds[name] = binds
+                    for bind in station.binds:
+                        binds.start_soon(bind.run)
+                        if bind.leaving:  # a reload was quicker than the start
+                            binds.start_soon(self._see_off, name, bind)
+                    await self._emptied[name].wait()
+                lanes.cancel_scope.cancel()
+        # Nothing is awaited from here on: who adds it again meanwhile would lose what the last step takes away.
+        del self._binds[name], self._emptied[name], self.stations[name]
+        self._leaving.discard(name)
         log.info("carrier.removed", carrier=name)
         self._gone(name)
