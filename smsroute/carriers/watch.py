@@ -1,5 +1,7 @@
 """The watch: looks at every carrier once a second, and says once when an alarm begins to ring and once when it ends.
 
+It says the same way when a carrier, one of its networks or a bind falls sick, and when it is well again.
+
 Rules:
 - Looks, and moves nothing: traffic follows terms and health.
 - One log line a change, never one a look.
@@ -31,6 +33,7 @@ class Watch:
         self._ports = ports
         self._limits = limits
         self._alarms: dict[str, Alarms] = {}
+        self._sick: dict[tuple[str, str, str], float] = {}  # (carrier, network, bind) -> since
 
     async def run(self) -> None:
         """Look every `alarm_interval`, until cancelled."""
@@ -54,6 +57,22 @@ class Watch:
                 log.warning("alarm.raised", **_facts(alarm), reason=alarm.words)
             for alarm in changes.cleared:
                 log.info("alarm.cleared", **_facts(alarm), rang_s=round(now - alarm.since, 1))
+        self._tell_health(now)
+
+    def _tell_health(self, now: float) -> None:
+        """Who fell sick since the last look, and who is well again; probes between the two are one sickness."""
+        sick = {
+            (name, *place): health
+            for name, station in self._stations.items()
+            for place, health in station.dossier.sick().items()
+        }
+        for key, health in sick.items():
+            if key not in self._sick:
+                log.warning("health.sick", **_place(key), shadow=health.shadow, reason=health.reason)
+        for key, since in self._sick.items():
+            if key not in sick and key[0] in self._stations:
+                log.info("health.well", **_place(key), sick_s=round(now - since, 1))
+        self._sick = {key: self._sick.get(key, health.sick_since or now) for key, health in sick.items()}
 
     def alarms(self) -> list[Alarm]:
         """Those that stand, carrier by carrier."""
@@ -68,3 +87,7 @@ def _facts(alarm: Alarm) -> dict[str, str | float]:
         "figure": round(alarm.figure, 4),
         "limit": round(alarm.limit, 4),
     }
+
+
+def _place(key: tuple[str, str, str]) -> dict[str, str]:
+    return dict(zip(("carrier", "network", "bind"), key, strict=True))

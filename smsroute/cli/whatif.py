@@ -160,6 +160,8 @@ def _show_table(document: Document) -> None:
         percent = "" if some["cost"]["percent"] is None else f"{some['cost']['percent']:+.1f} %"
         head = f"{name:<{names}}  {count:>9}  {some['moved']['share']:>6.1%}  {percent:>8}"
         for row in some["carriers"]:
+            if row["carrier"].startswith("(") and max(row[key] for key in ("went", "now", "then")) < 0.0005:
+                continue  # nearly everybody has a way and does not wait: not worth a row
             shares = "  ".join(f"{row[key]:>5.1%}" for key in ("went", "now", "then"))
             print(f"{head}  {row['carrier']:<{width}}  {paint(shares, 'bold') if _changed(row) else shares}")
             head = " " * len(head)

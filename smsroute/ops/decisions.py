@@ -84,7 +84,7 @@ class Decisions:
                 and last.stood.still(plan, views, self._limits.decision_share)
             ):
                 return
-        elif len(self._last) >= self._limits.networks_max:
+        elif len(self._last) >= self._limits.decisions_rows_max:  # more than the store keeps
             self._last.clear()
         limits = self._limits
         self._last[key] = _Kept(

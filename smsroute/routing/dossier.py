@@ -125,6 +125,17 @@ class Dossier:
         elif len(binds) > 1:
             self.sisters = Sisters(binds, self._limits, now, shadow=self.carrier.shadow)
 
+    def sick(self) -> dict[tuple[str, str], Health]:
+        """Who is not alive, by (network, bind): the carrier itself is ("", "")."""
+        found = {} if self.overall.health.state is ALIVE else {("", ""): self.overall.health}
+        for network, record in self._watched.items():
+            if record.health.state is not ALIVE:
+                found[network or "any", ""] = record.health
+        for bind, sister in self.sisters.members.items() if self.sisters is not None else ():
+            if sister.standing and sister.health.state is not ALIVE:  # one that is down tells of itself
+                found["", bind] = sister.health
+        return found
+
     # -- what happened -------------------------------------------------------------------------------------------------
 
     def answered(

@@ -153,7 +153,8 @@ class Reader(Protocol):
         """
 
     def sample(self, since: float, until: float, limit: int) -> Sample:
-        """About `limit` of the parts accepted in [since, until) (Unix seconds), open and finished: each n-th."""
+        """About `limit` of the parts accepted in [since, until) (Unix seconds), open and finished: one of
+        each n in the order of their ids, not always the same one."""
 
     def decisions(self, since: float, until: float, limit: int) -> list[DecisionRow]:
         """The decisions that stood at any time in [since, until] (Unix seconds), the oldest first: those made in it,

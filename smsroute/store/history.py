@@ -166,27 +166,30 @@ def parts(db: sqlite3.Connection, where: str, values: Sequence[object]) -> list[
     return list(found.values())
 
 
-_SAMPLED: Final = """
+# One of each ?3, now this one of them, now that (golden ratio): each third part of a platform that sends to three
+# networks in turn would show one network alone.
+_CHOSEN: Final = "n % ?3 = ((n / ?3 * 2654435761) & 4294967295) * ?3 >> 32"
+_SAMPLED: Final = f"""
     WHERE part_id IN (
         SELECT part_id FROM (
-            SELECT part_id, row_number() OVER (ORDER BY part_id) AS n FROM message
+            SELECT part_id, row_number() OVER (ORDER BY part_id) - 1 AS n FROM message
             WHERE ended_at >= ?1 AND accepted_at >= ?1 AND accepted_at < ?2)
-        WHERE n % ?3 = 0)
+        WHERE {_CHOSEN})
 """
-_SAMPLED_OPEN: Final = """
-    SELECT packed FROM (SELECT packed, row_number() OVER (ORDER BY part_id) AS n FROM open) WHERE n % ? = 0
+_SAMPLED_OPEN: Final = f"""
+    SELECT packed FROM (SELECT packed, row_number() OVER (ORDER BY part_id) - 1 AS n FROM open) WHERE {_CHOSEN}
 """
 
 
 def sample(db: sqlite3.Connection, since: float, until: float, limit: int) -> Sample:
-    """Every n-th part accepted in [since, until), n so that about `limit` come; ids are in the order of time."""
+    """One of each n parts accepted in [since, until), n so that about `limit` come; ids are in the order of time."""
     (ended,) = db.execute(
         "SELECT count(*) FROM message WHERE ended_at >= ?1 AND accepted_at >= ?1 AND accepted_at < ?2", (since, until)
     ).fetchone()
     (still_open,) = db.execute("SELECT count(*) FROM open").fetchone()
     step = max(1, -(-(ended + still_open) // max(1, limit)))
     found = parts(db, _SAMPLED, (since, until, step))
-    opened = [unpack_part(row[0]) for row in db.execute(_SAMPLED_OPEN, (step,)).fetchall()]
+    opened = [unpack_part(row[0]) for row in db.execute(_SAMPLED_OPEN, (since, until, step)).fetchall()]
     recent = [part for part in opened if since <= part.accepted_at < until]
     share = len(recent) / len(opened) if opened else 0.0
     return Sample([*found, *recent], ended + round(share * still_open))

@@ -16,7 +16,7 @@ from smsroute.ops.metrics import metrics
 from smsroute.ops.page import page
 from smsroute.ops.verbs import Verbs
 from smsroute.sim.esme import EsmeSettings
-from smsroute.sim.temperament import Temperament
+from smsroute.sim.temperament import Mode, Temperament
 from tests.house import House, house
 
 ESME = 'acme: {password: {plain: "secret"}, window: 500, rate: 10000/s}'
@@ -90,6 +90,27 @@ async def test_we_ask_where_the_platform_does_not(tmp_path: Path, autojump_clock
         assert receipts["delay_s_p50"] == pytest.approx(2.0, rel=0.3)
         assert it.engine.dispatch.stations["orange"].dossier.overall.score.receipts.count == 600
         assert (it.engine.ledger.counts.told, esme.counts["receipts_doubled_or_unknown"]) == (0, 0)
+
+
+async def test_a_sickness_is_a_line_when_it_begins_and_one_when_it_ends(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A carrier that refuses everything for a while: out with its reason, and back; its probes between say nothing,
+    nor does our own stop."""
+    with structlog.testing.capture_logs() as lines:
+        async with house(tmp_path, carriers={"orange": KIND, "sfr": KIND}, routes=ROUTES, esmes=ESME) as it:
+            it.platform(20_000, settings=EsmeSettings(rate=50))
+            await trio.sleep(10)
+            it.carriers["orange"].mode = Mode.ERRORING
+            await trio.sleep(40)
+            it.carriers["orange"].mode = Mode.KIND
+            await trio.sleep(60)
+    told = [line for line in lines if line["event"].startswith("health.")]
+    assert [(line["event"], line["carrier"], line["network"]) for line in told] == [
+        ("health.sick", "orange", ""), ("health.well", "orange", ""),
+    ]  # fmt: skip
+    assert told[0]["reason"].endswith("faults in a row")
+    assert told[1]["sick_s"] > 40
 
 
 async def test_a_slow_bleed_rings_and_ends(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:

@@ -125,3 +125,17 @@ async def test_at_most_one_in_an_interval(tmp_path: Path, autojump_clock: Any) -
             engine.decisions.decided(("all", "", 2), views, plan, None)
         await engine.decisions.flush()
         assert engine.decisions.kept == 3
+
+
+async def test_a_table_of_many_networks_keeps_each_once(tmp_path: Path, autojump_clock: Any) -> None:
+    """More networks than have a score of their own, planned in turn: each decision is kept once, not once a round."""
+    async with house(tmp_path, carriers=TWO, limits="{checkpoint_interval: 1h, networks_max: 50}") as it:
+        engine = it.engine
+        route, begin = engine.config.routes[0], engine.ports.clock.monotonic()
+        views = {name: CarrierView(name) for name in TWO}
+        for turn in range(3):
+            plan = decide.plan(route, 2, views, engine.config.limits, begin + 10 * turn)
+            for number in range(120):
+                engine.decisions.decided(("all", str(number), 2), views, plan, None)
+        await engine.decisions.flush()
+        assert engine.decisions.kept == 120

@@ -106,7 +106,11 @@ class MemoryStore:
         every = [*self._by_end(), *map(unpack_part, self._disk.open.values())]
         found = sorted((p for p in every if since <= p.accepted_at < until), key=lambda part: part.part_id)
         step = max(1, -(-len(found) // max(1, limit)))
-        return Sample(found[step - 1 :: step], len(found))
+        return Sample([found[n] for n in range(len(found)) if n % step == self._turn(n // step, step)], len(found))
+
+    @staticmethod
+    def _turn(block: int, step: int) -> int:
+        return (block * 2654435761 % 2**32) * step >> 32
 
     def fence(self) -> None:
         self._fenced = True

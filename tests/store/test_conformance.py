@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from smsroute.message import Attempt, Started, State
@@ -326,13 +328,25 @@ class TestSample:
         assert sample.parts[0] == as_row(part(2))
 
     def test_evenly_chosen_when_they_are_many(self, home: Home) -> None:
-        """Each n-th in the order of their ids, and of how many."""
+        """One of each n in the order of their ids, and of how many."""
         parts = [part(number) for number in range(100)]
         store = home.open()
         store.append(1, record(1))
         store.checkpoint(checkpoint(1, ended=parts))
         sample = store.sample(0.0, T0 * 2, 10)
-        assert (sample.of, [one.part_id for one in sample.parts]) == (100, [one.part_id for one in parts[9::10]])
+        places = [[one.part_id for one in parts].index(one.part_id) // 10 for one in sample.parts]
+        assert (sample.of, places) == (100, list(range(10)))
+
+    @pytest.mark.parametrize("still_open", [False, True])
+    def test_traffic_that_takes_turns_is_sampled_fairly(self, home: Home, still_open: bool) -> None:
+        """Parts to three networks in turn, one of three looked at: each network has about a third of the sample."""
+        parts = [part(number, ended=not still_open) for number in range(600)]
+        store = home.open()
+        store.append(1, record(1))
+        store.checkpoint(checkpoint(1, **{"still_open" if still_open else "ended": parts}))
+        ids = [one.part_id for one in parts]
+        turns = Counter(ids.index(one.part_id) % 3 for one in store.sample(0.0, T0 * 2, 200).parts)
+        assert all(60 <= turns[turn] <= 74 for turn in range(3)), turns
 
 
 class TestOwnership:
