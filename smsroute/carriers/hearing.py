@@ -48,11 +48,15 @@ class Hearing:
         errors = self._errors_of(station)
         heard: dict[tuple[str, Word], list[float]] = {}
         for part, state, err in said:
-            taken = [one.responded_at for one in part.attempts if one.carrier == carrier and one.responded_at]
-            rule = self._board.went(part) if taken else None
+            taken_at = 0.0
+            for attempt in reversed(part.attempts):
+                if attempt.responded_at and attempt.carrier == carrier:
+                    taken_at = attempt.responded_at
+                    break
+            rule = self._board.went(part) if taken_at else None
             if rule is not None:
                 word = receipt_word(state, err, errors)
-                heard.setdefault((rule.network, word), []).append(max(0.0, at - taken[-1]))
+                heard.setdefault((rule.network, word), []).append(max(0.0, at - taken_at))
         now = self._board.ports.clock.monotonic()
         dossier = station.dossier
         for (network, word), delays_s in heard.items():

@@ -263,11 +263,16 @@ class Table:
         """How the route of that name leads to a number, whatever else it asks for; None when it is gone or leads
         elsewhere now."""
         number = destination_addr.removeprefix("+")
-        for length, by_prefix in self._lengths:
+        for length, by_prefix in self._lengths:  # plain loops: asked for each receipt
             prefix = number[:length]
-            own = [entry for entry in by_prefix.get(prefix, ()) if entry.route.name == name]
-            if own:
-                first = min(own, key=lambda entry: entry.place)
+            entries = by_prefix.get(prefix)
+            if entries is None:
+                continue
+            first = None
+            for entry in entries:
+                if entry.route.name == name and (first is None or entry.place < first.place):
+                    first = entry
+            if first is not None:
                 return Rule(first.route, prefix, first.network or prefix)
         return None
 
