@@ -47,7 +47,7 @@ from smsroute.carriers.station import Station
 from smsroute.config import Limits
 from smsroute.lane import Key, Lane
 from smsroute.ledger import Ledger
-from smsroute.message import AnyEvent, MessageClass, Moved, Part
+from smsroute.message import AnyEvent, Blame, MessageClass, Moved, Part
 from smsroute.policy.caps import words
 from smsroute.policy.turns import Turns
 from smsroute.ports import Ports
@@ -55,6 +55,9 @@ from smsroute.routing.decide import Plan, Ranked
 from smsroute.routing.table import Rule
 
 CLASSES: Final = len(MessageClass)
+
+REFUSALS: Final = frozenset(map(int, (Blame.CONGESTED, Blame.TRANSIENT, Blame.PERMANENT_ROUTE)))
+"""Answers after which another carrier may be asked."""
 
 REST: Final[Key] = ("rest",)
 """More wait than one batch: nothing stands aside under it, it only says that the next round follows at once."""
@@ -266,6 +269,11 @@ class Lanes:
         rule = board.rule(part)
         route, network = (rule.route.name, rule.network) if rule is not None else (part.route, "")
         here = (route, network, part.message_class)
+        if part.multipart and part.attempts and rule is not None:
+            free = self._untried(rule, part, station, round_)
+            if free is not None:
+                round_.move(part, free.carrier, route, f"no other part of its message is with {name}, which refused it")
+                return False
         if here in round_.held:
             round_.aside.append((part, ("way", route, network)))
             return False
@@ -346,6 +354,21 @@ class Lanes:
             else:
                 room = 0 if self.ahead(ranked.carrier, part.message_class) else other.headroom(now)
             if room > round_.taken[ranked.carrier] and other.takes(part, now):
+                return ranked
+        return None
+
+    def _untried(self, rule: Rule, part: Part, station: Station, round_: Round) -> Ranked | None:
+        """Another carrier with room for a part of a message of several that was refused here: while other parts of it
+        were out it could not leave (law 8), as a message of one part does at once (`carriers/answers`)."""
+        last, now = part.attempts[-1], round_.now
+        if last.carrier != station.carrier.name or last.blame not in REFUSALS:
+            return None
+        tried = {attempt.carrier for attempt in part.attempts if not attempt.withdrawn}
+        for ranked in self._board.plan(rule, part.message_class, now).choices:
+            if ranked.carrier in tried or self.ahead(ranked.carrier, part.message_class):
+                continue
+            other = self._board.stations[ranked.carrier]
+            if other.headroom(now) > round_.taken[ranked.carrier] and other.takes(part, now):
                 return ranked
         return None
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import trio
 
 from smsroute.message import Attempted, State, Withdrawn
 from smsroute.sim.temperament import Mode, Temperament
 from smsroute.smpp import names
+from smsroute.smpp.codec import build_sm
 from tests.esmes.test_door import GOOD
 from tests.house import house
 
@@ -34,3 +36,30 @@ async def test_an_attempt_that_never_left_is_no_try(tmp_path: Path, autojump_clo
         assert len(part.attempts) > 12
         assert part.state == State.DUE
         assert part.why.endswith(" s")
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+async def test_a_long_message_refused_goes_to_the_next_carrier_too(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, parts: int
+) -> None:
+    """A carrier that refuses all parts of a message, and is not sick (this sender, this network), loses the message to
+    the next one, as it loses a message of one part; all its parts go the same way (law 8)."""
+    limits = "{checkpoint_interval: 1s, sweep_interval: 100ms, dead_consecutive_faults: 1000, dead_success_share: 0}"
+    picky = Temperament(response_delay="fixed:0.02", error_share=1.0, error_statuses="ESME_RSUBMITFAIL")
+    async with house(tmp_path, carriers={"orange": picky, "blue": KIND}, limits=limits, bind="count: 2") as it:
+        raw = await it.dial()
+        assert await raw.bind(command_id=names.BIND_TRANSMITTER) == 0
+        sent = []
+        for part in range(1, parts + 1):
+            header = bytes((5, 0, 3, 7, parts, part)) if parts > 1 else b""
+            body = build_sm(
+                destination_addr="33600000001",
+                esm_class=0x40 if header else 0,
+                registered_delivery=1,
+                short_message=header + b"hello",
+            )
+            sent.append((await raw.submit(body, part + 1))[1])
+        await trio.sleep(20)
+        told = [it.engine.ledger.parts[message_id] for message_id in sent]
+        assert [(one.state, one.carrier) for one in told] == [(State.DELIVERED, "blue")] * parts
+        assert len({one.attempts[-1].bind for one in told}) == 1
