@@ -56,6 +56,9 @@ from smsroute.routing.table import Rule
 
 CLASSES: Final = len(MessageClass)
 
+TIED_PART: Final = 4
+"""This part of a batch may be parts that wait for their own bind: more of them stand aside, or they hide all others."""
+
 REFUSALS: Final = frozenset(map(int, (Blame.CONGESTED, Blame.TRANSIENT, Blame.PERMANENT_ROUTE)))
 """Answers after which another carrier may be asked."""
 
@@ -87,13 +90,14 @@ class Board(Protocol):
 class Round:
     """One look through a carrier's lanes. `now`: monotonic seconds; `wall`: Unix seconds."""
 
-    __slots__ = ("aside", "full", "held", "moved", "now", "sent", "taken", "wall")
+    __slots__ = ("aside", "full", "held", "moved", "now", "sent", "taken", "tied", "wall")
 
     def __init__(self, now: float, wall: float) -> None:
         self.now = now
         self.wall = wall
         self.full = False  # no bind has room, or pace is used up
         self.sent = 0
+        self.tied = 0  # parts that wait for room on the one bind they may take, while others have room
         self.held: set[tuple[str, str, int]] = set()  # (route, network, class) that can go nowhere just now
         self.aside: list[tuple[Part, Key]] = []  # parts that room would not help
         self.moved: dict[tuple[str, str, str], list[str]] = {}  # (carrier, route, reason) -> parts
@@ -309,8 +313,13 @@ class Lanes:
             if bind is not None and station.admit(part.esme, part.message_class, part.destination_addr, now):
                 flight.add(part.part_id, bind, part.route, "", "with its other parts", part.multipart)
                 return True
-            if station.bind_lives(bind_name, now):
-                return False  # room will come, and it is not the room of others
+            if station.bind_lives(bind_name, now):  # room will come, and it is not the room of others
+                if station.headroom(now) <= 0:
+                    round_.full = True  # for the others there is none either
+                    return False
+                round_.tied += 1
+                if round_.tied <= max(1, self._board.limits.dispatch_batch_max // TIED_PART):
+                    return False
         round_.aside.append((part, key or ("bind", bind_name)))
         return False
 

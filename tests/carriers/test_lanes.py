@@ -181,3 +181,30 @@ async def test_a_full_window_is_no_reason_to_ask_the_sick(
             await trio.sleep(1)
         assert it.carriers["blue"].counts["submits"] == before
         assert it.engine.ledger.queues.queued("orange") == 0
+
+
+async def test_parts_tied_to_a_full_bind_hide_nobody(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """However many parts at the head of a lane wait for the one bind their messages began on, those behind them leave
+    by the other binds, which have room; and the tied ones leave in order as theirs gets room."""
+    limits = "{checkpoint_interval: 1s, sweep_interval: 100ms, dispatch_batch_max: 5}"
+    slow = Temperament(response_delay="fixed:4", receipt_delay="fixed:0.5")
+    carrier, bind = "window: 1, rate: 50/s", "count: 2"
+    async with house(tmp_path, carriers={"orange": slow}, carrier=carrier, bind=bind, limits=limits, esmes=ESME) as it:
+        raw = await bound(it)
+        sent = []
+        for number in range(1, 31):
+            said = build_sm(
+                destination_addr="33100000001",
+                esm_class=0x40,
+                registered_delivery=1,
+                short_message=bytes((5, 0, 3, 7, 30, number)) + b"hi",
+            )
+            sent.append((await raw.submit(said, number + 1))[1])
+        _, message_id = await raw.submit(body("33100000002"), 50)
+        await trio.sleep(2)
+        parts = it.engine.ledger.parts
+        assert [one.bind for one in parts[message_id].attempts] == ["orange-2"]
+        await trio.sleep(200)
+        tied = [parts[one].attempts for one in sent]
+        assert {one[0].bind for one in tied} == {"orange-1"}
+        assert [one[0].at for one in tied] == sorted(one[0].at for one in tied)
