@@ -92,8 +92,9 @@ class Answers:
                 station.answered(bind.label, network, said.blame, waited_s, monotonic, 1, sent_at)
                 if said.blame == Blame.CONGESTED:
                     station.holds.refused(part.destination_addr, monotonic, sent_at)
-                elif holds is not None and said.blame != Blame.THROTTLED:
-                    holds.answered(part.destination_addr)
+                elif holds is not None:
+                    ask = holds.unheard if said.blame == Blame.THROTTLED else holds.answered
+                    ask(part.destination_addr)
                 events.append(self._refused(part, attempt, response.command_status, said, wall))
         for network, times in taken.items():
             receipts = asked.get(network, 0)

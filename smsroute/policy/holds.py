@@ -85,6 +85,12 @@ class Holds:
         if hold is not None:
             hold.asking_until = now + hold.pause_s
 
+    def unheard(self, to: str) -> None:
+        """The part that left for it was throttled: it never came to the question, and another may ask it."""
+        hold = self.rows.get(to)
+        if hold is not None:
+            hold.asking_until = hold.until
+
     def answered(self, to: str) -> None:
         """The carrier took a part for it, or refused one for another reason."""
         if self.rows.pop(to, None) is not None:

@@ -372,3 +372,24 @@ class TestRetries:
             assert len(seen.rows) == 1
             await trio.sleep(12)
             assert part.state == State.DELIVERED
+
+
+async def test_a_throttled_question_is_no_answer_of_the_handset(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The one part that asks whether a full handset has room again is throttled: it asks again when the carrier lets
+    it, not when its question would be forgotten."""
+    limits = LIMITS.replace("}", ", destination_hold: 60s}")
+    async with house(tmp_path, carriers={"orange": KIND}, esmes=ESME, limits=limits) as it:
+        raw = await it.dial()
+        assert await raw.bind(command_id=names.BIND_TRANSMITTER) == 0
+        station, now = it.engine.dispatch.stations["orange"], trio.current_time()
+        station.holds.refused(FULL, now - 61, now - 61)
+        sim = it.carriers["orange"]
+        sim.temperament = attrs.evolve(sim.temperament, throttle_share=1.0)
+        _, message_id = await raw.submit(build_sm(destination_addr=FULL, registered_delivery=1, short_message=b"hi"), 2)
+        await trio.sleep(1)
+        assert it.engine.ledger.parts[message_id].attempts[0].code == names.ESME_RTHROTTLED
+        sim.temperament = KIND
+        await trio.sleep(10)
+        assert it.engine.ledger.parts[message_id].state == State.DELIVERED

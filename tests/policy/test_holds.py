@@ -52,6 +52,18 @@ def test_a_lost_answer_frees_the_question() -> None:
     assert holds.held(A, 110.0) == 0.0
 
 
+def test_a_throttled_question_may_be_asked_again() -> None:
+    """The carrier did not look: the hold is no longer, and no shorter, for it."""
+    holds = Holds(5.0, 60.0, 10)
+    holds.refused(A, 100.0, 100.0)
+    holds.unheard(A)
+    assert holds.held(A, 101.0) == 4.0
+    holds.went(A, 105.0)
+    holds.unheard(A)
+    holds.unheard(B)
+    assert (holds.held(A, 105.0), holds.times(A), holds.freed) == (0.0, 1, [])
+
+
 def test_long_ago_is_forgotten() -> None:
     """Refused, well for long, refused again: a first hold, not a doubled one."""
     holds = Holds(5.0, 60.0, 10)
