@@ -3,6 +3,7 @@
 Rules:
 - A receipt is judged once, when it ends its part: `routing.outcome.receipt_word`, with the carrier's own table of err
   codes. A doubled or late one, or one nobody knows, only shows that the carrier's receiver lives.
+- One for a part that an engine before this one sent only shows the same: it waited while nobody was there to hear it.
 - Where no ESME asked and we did (`receipts: always`) there is no end to tell a first receipt by: a doubled one counts.
 - It speaks of the carrier that took the part, for the network its route leads to; receipts of a read are told in
   one call a network and word.
@@ -37,6 +38,7 @@ class Hearing:
 
     def __init__(self, board: Board) -> None:
         self._board = board
+        self._since = board.ports.clock.wall()
         self._errors: dict[str, tuple[Dialect, ReceiptErrors]] = {}  # by carrier, of its dialect just now
 
     def heard(self, carrier: str, said: Iterable[tuple[Part, int, str]], at: float) -> None:
@@ -53,7 +55,7 @@ class Hearing:
                 if attempt.responded_at and attempt.carrier == carrier:
                     taken_at = attempt.responded_at
                     break
-            rule = self._board.went(part) if taken_at else None
+            rule = self._board.went(part) if taken_at and taken_at >= self._since else None
             if rule is not None:
                 word = receipt_word(state, err, errors)
                 heard.setdefault((rule.network, word), []).append(max(0.0, at - taken_at))

@@ -9,6 +9,8 @@ import pytest
 import structlog
 import trio
 
+from smsroute.carriers.hearing import Hearing
+from smsroute.message import State
 from smsroute.routing.health import ALIVE
 from smsroute.sim.esme import EsmeSettings
 from smsroute.sim.temperament import Temperament
@@ -43,6 +45,23 @@ async def test_a_restart_keeps_what_was_learnt(tmp_path: Path, autojump_clock: t
     async with house(tmp_path, carriers=KIND, esmes=ESME, limits=SELDOM) as it:
         assert usual(it) == before
         assert it.engine.dispatch.stations["orange"].dossier.overall.health.state is ALIVE
+
+
+async def test_receipts_that_waited_for_our_start_are_no_slow_carrier(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A hundred parts were taken before the engine started, and an hour later their receipts come: the carrier had
+    them ready, so its receipts are not late and its quality stays whole."""
+    async with house(tmp_path, carriers=KIND, esmes=ESME, limits=SELDOM) as it:
+        await work(it)
+        dispatch = it.engine.dispatch
+        hearing = Hearing(dispatch)
+        parts = [part for part in it.engine.ledger.parts.values() if part.attempts][:100]
+        dossier, now = dispatch.stations["orange"].dossier, trio.current_time()
+        came = dossier.overall.score.receipts.count
+        hearing.heard("orange", [(part, State.DELIVERED, "") for part in parts], it.engine.ports.clock.wall() + 3600)
+        assert dossier.overall.score.receipts.count == came + 1, "its receiver lives"
+        assert dict(dossier.terms("", now))["receipt_delay"] == 1.0
 
 
 async def test_power_off_costs_an_interval_at_most(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
