@@ -15,7 +15,7 @@ Idea. One table of checks; each gives a figure, a mark and which side of its two
     slow-bleed            Wilson's upper bound of the last half hour < bleed_share x its own week: however chance
                           played, it is worse. Cleared at bleed_clear_share, or with too few receipts to tell.
     receipt-silence       receipts are owed for longer than the pair's patience; a black hole from its first day owes
-                          all of them. Cleared by silence_clear_receipts receipts.
+                          all of them. Cleared by silence_clear_receipts receipts, or when nobody waits any more.
     receipts-too-fast     nearly all delivered, nearly all sooner than any handset can say so
     receipts-too-alike    nearly all delivered, nearly all after the same delay: a timer, not handsets
     saturated             windows full or parts queued in nine looks of ten, over saturated_s
@@ -127,7 +127,7 @@ def slow_bleed(heard: Receipts, limits: Limits, now: float) -> Seen:
 
 def receipt_silence(heard: Receipts, limits: Limits, now: float) -> Seen:
     """Seconds it owes receipts; whether enough of them came since to call it over is for `Alarms` to say."""
-    if not heard.waiting:
+    if not heard.waiting or heard.given_up(now):
         return NOTHING
     silent_s, patience_s = heard.silent_for_s(now), heard.patience_s()
     return (Side.BAD if silent_s >= patience_s else Side.GOOD), silent_s, patience_s
@@ -241,10 +241,11 @@ class Alarms:
             return
         record = dossier.networks.get(network) if network else dossier.overall
         if kind == "receipt-silence" and record is not None:
-            came = record.score.receipts.count
+            heard = record.score.receipts
             if standing is None:
-                self._heard_at[network] = came
-            elif side is Side.GOOD and came - self._heard_at[network] < self._limits.silence_clear_receipts:
+                self._heard_at[network] = heard.count
+            few = heard.count - self._heard_at[network] < self._limits.silence_clear_receipts
+            if standing is not None and side is Side.GOOD and few and not heard.given_up(now):
                 return  # one stray receipt is not the end of it; the words stay those of the silence
         if side is Side.GOOD:
             del self.standing[key]

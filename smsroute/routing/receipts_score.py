@@ -92,8 +92,8 @@ class Receipts:
 
     def asked(self, parts: int, now: float) -> None:
         """The carrier took `parts` for which a receipt was asked."""
-        if not self.waiting:
-            self.waiting_since = now
+        if not self.waiting or self.given_up(now):
+            self.waiting, self.waiting_since = 0, now
         self.waiting += parts
         self._asked += parts
         self.asked_at = now
@@ -177,6 +177,10 @@ class Receipts:
         if self.waiting * share < self._limits.receipt_samples_min:
             return 0.0
         return now - self.waiting_since
+
+    def given_up(self, now: float) -> bool:
+        """Whether nobody waits any more: the last part that asked for a receipt has long ended without."""
+        return now - self.asked_at > self._limits.validity_default_s + self._limits.receipt_grace_s
 
     def silent(self, now: float) -> bool:
         """Whether it is silent: it owes enough, for longer than its patience."""

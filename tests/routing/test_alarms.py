@@ -240,6 +240,20 @@ class TestSilence:
         one.hear(LIMITS.silence_clear_receipts)
         assert [alarm.kind for alarm in one.look(seconds=1).cleared] == ["receipt-silence"]
 
+    @pytest.mark.parametrize("stray", [0, 3])
+    def test_when_nobody_waits_any_more_it_ends(self, stray: int) -> None:
+        """Traffic went elsewhere for good: once the last part has long ended, nobody is owed a receipt; whoever sends
+        there again begins anew."""
+        one = self.steady(300)
+        self.quiet_for(one, 120)
+        one.hear(stray)
+        assert one.look(seconds=LIMITS.validity_default_s) == Changes()
+        cleared = one.look(seconds=LIMITS.receipt_grace_s + 1).cleared
+        assert [alarm.kind for alarm in cleared] == ["receipt-silence"]
+        one.take(1)
+        assert one.look(seconds=1) == Changes()
+        assert one.dossier.view("336", one.now).quality == 1.0
+
     def test_receipts_that_match_nothing_are_no_silence(self) -> None:
         """It sends receipts and we cannot read their ids: another trouble, told by the orphans."""
         one = Watched()
