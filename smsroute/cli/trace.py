@@ -46,7 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Find, show, and say 0 or 1; `smsroute explain ID` shows why instead of what."""
     try:
-        document = find(find_engine(args), args.id, args.reveal)
+        document = find(find_engine(args), args.id, args.reveal, offline=getattr(args, "offline", False))
     except NotFound as error:
         if args.json:
             print_json({"error": str(error)})
@@ -61,17 +61,21 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def find(places: Places, wanted: str, reveal: bool) -> Document:
-    """The story of a message, from the engine or, without one, from its store. Raises NotFound."""
+def find(places: Places, wanted: str, reveal: bool, *, offline: bool = False) -> Document:
+    """The story of a message, from the engine or, without one or when it is not to be asked (`offline`), from its
+    store. Raises NotFound."""
     from smsroute.store.base import StoreError
 
     request = {"verb": "trace", "id": wanted, "reveal": reveal}
     try:
+        if offline:
+            raise ask.Unreachable("no engine asked")
         document: Document = ask.ask(places.control, request)["story"]
         document["source"] = "engine"
     except ask.Unreachable as nobody:
         try:
             document = _from_store(places, wanted, reveal)
+            document["why_store"] = "no engine asked" if offline else "no engine runs"
         except (NotFound, StoreError) as error:
             raise NotFound(f"{error} ({nobody})") from error
     except ask.Refused as error:
@@ -182,4 +186,4 @@ def _show_foot(document: Document) -> None:
     if document["now"]:
         print(f"  now {document['now']}")
     if document["source"] == "store":
-        print(paint("  read from the store: no engine runs", "dim"))
+        print(paint(f"  read from the store: {document['why_store']}", "dim"))

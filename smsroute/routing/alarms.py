@@ -249,6 +249,8 @@ class Alarms:
                 return  # one stray receipt is not the end of it; the words stay those of the silence
         if side is Side.GOOD:
             del self.standing[key]
+            if kind == "receipt-silence":
+                self._heard_at.pop(network, None)
             return
         since = now if standing is None else standing.since
         heard_of = None if record is None else record.score.receipts

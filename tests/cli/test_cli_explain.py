@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from smsroute.cli import main
+from smsroute.cli import ask, main
 from tests.cli.town import Town, town, write_config
 
 
@@ -65,6 +65,14 @@ def test_an_id_or_a_number(running: Town, capsys: pytest.CaptureFixture[str]) ->
     assert explain(running.folder) == 2
     assert explain(running.folder, "N1X", "--to", "336") == 2
     assert "expected an ID, or --to NUMBER" in capsys.readouterr().err
+
+
+def test_offline_reads_the_store_of_a_message(running: Town, capsys: pytest.CaptureFixture[str]) -> None:
+    """`explain ID --offline` asks no engine either, even while one runs."""
+    message_id = running.send(1)[0]
+    ask.pause(0.3)  # a checkpoint is due each 100 ms
+    assert explain(running.folder, message_id, "--offline", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["source"] == "store"
 
 
 def test_what_if_a_carrier_were_sick(running: Town, capsys: pytest.CaptureFixture[str]) -> None:
