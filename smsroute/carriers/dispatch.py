@@ -378,6 +378,9 @@ class Dispatch:
             wall = self.ports.clock.wall()
             unsent = [part.part_id for part, _, _ in rows]
             self.journal.append([Withdrawn(wall, unsent, f"{bind.name} went down before it left")], must=True)
+            station = self.stations.get(bind.carrier.name)
+            if station is not None:  # a probe that never left would time out, and count as failed
+                station.dossier.probe_withdrawn(network, self.ports.clock.monotonic(), bind.label)
 
     def _mark_anew(self, rows: Iterable[Row]) -> None:
         """What leaves long after it came may come back long after it came."""

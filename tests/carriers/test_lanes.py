@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import trio
 
+from smsroute.carriers.bind import Row
 from smsroute.message import State
 from smsroute.sim.temperament import Mode, Temperament
 from smsroute.smpp import names
@@ -159,6 +161,32 @@ class TestProbe:
             assert (await raw.submit(body("33600000001", "OTP"), 99))[0] != 0
             assert health.state.value == "probe-open"
             it.blocking.refuse = None
+
+    async def test_a_probe_whose_bind_went_down_asks_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        """The bind of the probe is gone when its attempt is durable, and another lives: the probe is not failed, and
+        the part asks by the other at once."""
+        async with house(tmp_path, carriers={"orange": KIND, "blue": KIND}, esmes=ESME) as it:
+            raw = await bound(it)
+            it.carriers["orange"].mode = Mode.ERRORING
+            await self._otp(raw, range(2, 30), 0.1)
+            health = it.engine.dispatch.stations["orange"].dossier.overall.health
+            await trio.sleep(6)
+            assert health.state.value == "probe-open"
+            it.carriers["orange"].mode = Mode.KIND
+            bind = it.engine.dispatch.stations["orange"].binds[0]
+
+            def gone(rows: list[Row], bodies: list[bytes]) -> bool:
+                bind.release(len(rows))
+                monkeypatch.undo()
+                return False
+
+            monkeypatch.setattr(bind, "launch", gone)
+            assert (await raw.submit(body("33600000001", "OTP"), 99))[0] == 0
+            await trio.sleep(2)
+            assert it.engine.ledger.counts.withdrawn == 1
+            assert (health.state.value, health.ejections) == ("alive", 1)
 
 
 async def test_a_full_window_is_no_reason_to_ask_the_sick(
