@@ -4,7 +4,8 @@ Rules:
 - Groups take in order; each hands on what it is not fit for, no more.
 - Whoever lives is fit for something, however little.
 - Nobody is given more than it can take (`room`), as long as somebody else can take it.
-- Who fell out of its band earns the way back: better by `hysteresis`, for `hold_s`, then a slow start.
+- Who fell out of its band earns the way back: better by `hysteresis`, for `hold_s`, then a slow start. But nobody below
+  the quality floor gets parts for the sake of that slow start: then who is on its way back takes more.
 
 The idea and its figures stand in `decide`, which calls `stand`, `room`, `groups_of` and `spill` for each plan.
 
@@ -168,9 +169,11 @@ def spill(groups: list[list[Candidate]], limits: Limits, now: float) -> list[tup
     """Give each candidate its share; pair each group with what made it necessary ("" for the first)."""
     left, short = 1.0, ""
     paired: list[tuple[list[Candidate], str]] = []
-    for group in groups:
+    for number, group in enumerate(groups):
         for one in group:
             one.fit = _fit(one, limits, now)
+        if left > 0.0 and all(one.view.quality < limits.quality_floor for one in group):
+            left = _hurry(groups[:number], limits, now, left)
         weights = sum(one.choice.weight for one in group)
         fit = sum(one.choice.weight * one.fit for one in group)
         takes = min(left, limits.overprovision * fit / weights)
@@ -189,15 +192,29 @@ def spill(groups: list[list[Candidate]], limits: Limits, now: float) -> list[tup
     return paired
 
 
-def _fit(one: Candidate, limits: Limits, now: float) -> float:
-    """How much of its weight a candidate can carry now, 0..1."""
+def _hurry(groups: list[list[Candidate]], limits: Limits, now: float, left: float) -> float:
+    """Before a carrier below the quality floor is asked: those on their way back into the band take what they could
+    without their slow start. What is left after that."""
+    for group in groups:
+        if left <= 0.0 or all(one.standing.back_since is None for one in group):
+            continue
+        for one in group:
+            one.fit = _fit(one, limits, now, hurry=True)
+        weights = sum(one.choice.weight for one in group)
+        could = limits.overprovision * sum(one.choice.weight * one.fit for one in group) / weights
+        left = max(0.0, left - _fill(group, max(0.0, min(left, could - sum(one.share for one in group)))))
+    return left
+
+
+def _fit(one: Candidate, limits: Limits, now: float, *, hurry: bool = False) -> float:
+    """How much of its weight a candidate can carry now, 0..1. `hurry`: a slow start back into the band aside."""
     view = one.view
     fit = view.admit_share * view.capacity * min(1.0, view.quality / limits.quality_floor)
     wait_s = view.wait_s
     if wait_s > limits.spill_wait_s:
         fit *= limits.spill_wait_s / wait_s
     back_since = one.standing.back_since
-    if back_since is not None and limits.slow_start_s:
+    if back_since is not None and limits.slow_start_s and not hurry:
         done = min(1.0, (now - back_since) / limits.slow_start_s)
         fit *= limits.slow_start_share + (1.0 - limits.slow_start_share) * done
     return max(fit, FIT_MIN) if one.alive else 0.0

@@ -340,3 +340,26 @@ def test_any_plan_holds_together(
     for _ in range(20):
         ranked = pick(result, rng, dict.fromkeys(names, 3))
         assert ranked is result.waiting or ranked in result.choices
+
+
+class TestBelowTheFloor:
+    """Who is below the quality floor takes what the others lack room for, and nothing else."""
+
+    def test_not_for_the_sake_of_a_slow_start(self) -> None:
+        """Of two good carriers one is just back in the band: it takes more, and the silent third gets nothing."""
+        one = route(A, B, Choice("c", cost=1.1))
+        silent = view("c", 0.2)
+        first = made(one, view("a"), view("b", 0.5), silent)
+        assert shares(first) == {"a": 1.0}
+        waits = made(one, view("a"), view("b"), silent, now=101.0, previous=first)
+        back = made(one, view("a"), view("b"), silent, now=107.0, previous=waits)
+        assert back.standing["b"].back_since == 107.0
+        assert set(shares(back)) == {"a", "b"}
+        assert sum(ranked.weight for ranked in back.choices) == pytest.approx(1.0)
+        assert shares(back)["a"] > shares(back)["b"] > 0.1
+
+    def test_for_want_of_room(self) -> None:
+        """Where congestion leaves the good ones half of what is needed, the one below the floor takes the rest."""
+        one = route(A, B, Choice("c", cost=1.1))
+        plan_ = made(one, view("a", capacity=0.3), view("b", capacity=0.3), view("c", 0.2))
+        assert shares(plan_)["c"] == pytest.approx(1.0 - 1.4 * 0.3, abs=0.01)
