@@ -1,7 +1,8 @@
 """Every number of the engine on one page: its unit in its name, its default, its range, and why.
 
 Rules:
-- No other file holds a limit, a timer or a threshold (law 10); a protocol constant is not one of them.
+- No other file holds a limit or a timer (law 10). A constant of the protocol, or of how a figure is worked out, stands
+  where it is used.
 - Every line may be overridden under `limits:` in smsroute.yaml. A duration loses its `_s` there and carries its unit:
   `drain_timeout: 20s`. `smsroute check --defaults` prints the page with the reasons beside the values.
 - Where a number has a precedent, it is named.
@@ -120,6 +121,10 @@ class Limits:
     outbox_retry_max_s:         float = seconds(60, 0.01, DAY, "the longest wait between two tries")
     outbox_attempts_max:        int   = count(50, 1, 10_000, "refusals of one receipt; waiting unbound costs none")
     outbox_ttl_s:               float = seconds(7 * DAY, 1, 90 * DAY, "a receipt nobody fetches is given up")
+    memory_warning_share:       float = decimal(0.8, 0.01, 1, "of open_messages_max in memory: health warns")
+    checkpoint_warning_s:       float = seconds(60, 1, DAY, "no checkpoint for so long: health warns")
+    quality_warning:            float = decimal(0.7, 0, 1, "a carrier below: health warns. Full windows alone: 0.8")
+    orphans_warning_share:      float = decimal(0.1, 0, 1, "of a carrier's receipts match nothing: health warns")
     outbox_warning_s:           float = seconds(300, 1, 7 * DAY, "the oldest receipt waits so long: health warns")
 
     # -- the store -----------------------------------------------------------------------------------------------------

@@ -18,10 +18,6 @@ from typing import Any, Final
 from smsroute.config import Config
 from smsroute.ops.words import age
 
-MEMORY_WARNING_SHARE: Final = 0.8
-CHECKPOINTS_MISSED: Final = 12
-QUALITY_WARNING: Final = 0.7  # full windows alone cost 0.2: below this something is wrong, and routing goes around it
-ORPHANS_WARNING_SHARE: Final = 0.1  # of a carrier's receipts in the receipt window
 SEVERITIES: Final = ("critical", "warning")
 
 Document = dict[str, Any]
@@ -54,12 +50,12 @@ def _store(document: Document, config: Config, say: Any) -> None:
     if store["failing"] is not None:
         error = f"{store['failing']['kind']}: {store['failing']['error']}"
         say("critical", "store", config.store, f"it takes no events, submits are refused; {error}", store["since"])
-    elif store["checkpoint_age_s"] > CHECKPOINTS_MISSED * limits.checkpoint_interval_s + 1:
+    elif store["checkpoint_age_s"] > limits.checkpoint_warning_s + limits.checkpoint_interval_s:
         say("warning", "store", config.store, f"no checkpoint for {age(store['checkpoint_age_s'])}")
     held = document["messages"]["in_memory"]
     if held >= limits.open_messages_max:
         say("critical", "memory", document["node"], f"{held} messages in memory, all there may be; submits are refused")
-    elif held >= MEMORY_WARNING_SHARE * limits.open_messages_max:
+    elif held >= limits.memory_warning_share * limits.open_messages_max:
         say("warning", "memory", document["node"], f"{held} of {limits.open_messages_max} messages in memory")
 
 
@@ -84,7 +80,7 @@ def _traffic(document: Document, config: Config, say: Any) -> None:
 
 
 def _carrier(carrier: Document, config: Config, say: Any) -> None:
-    name = carrier["name"]
+    name, limits = carrier["name"], config.limits
     if carrier["state"] == "drained":
         return
     if carrier["state"] != "alive":
@@ -95,11 +91,11 @@ def _carrier(carrier: Document, config: Config, say: Any) -> None:
     for network in carrier["networks"]:
         why = f"{network['state']} for numbers {network['network'] or 'anywhere'}: {network['reason']}"
         say("warning", "network", name, why, network["since"])
-    if carrier["quality"] < QUALITY_WARNING:
+    if carrier["quality"] < limits.quality_warning:
         say("warning", "carrier", name, f"quality {carrier['quality']:.2f}: {carrier['reason']}{_slow(carrier)}")
     receipts = carrier["receipts"]
-    unmatched, least = receipts["orphans"], config.limits.receipt_samples_min
-    if unmatched >= least and unmatched >= ORPHANS_WARNING_SHARE * (unmatched + receipts["matched"]):
+    unmatched, least = receipts["orphans"], limits.receipt_samples_min
+    if unmatched >= least and unmatched >= limits.orphans_warning_share * (unmatched + receipts["matched"]):
         say("warning", "receipts", name, f"{unmatched} receipts name no message of ours: is `dialect: ids` right?")
     for bind in carrier["binds"]:
         if bind["state"] != "bound" and not bind["drained"]:

@@ -254,11 +254,20 @@ class Alarms:
             return
         since = now if standing is None else standing.since
         heard_of = None if record is None else record.score.receipts
-        words = _words(kind, network, figure, mark, heard_of, load, now)
+        words = _words(kind, network, figure, mark, heard_of, load, now, self._limits.bleed_share)
         self.standing[key] = Alarm(kind, dossier.carrier.name, network, since, figure, mark, words)
 
 
-def _words(kind: str, network: str, figure: float, mark: float, heard: Receipts | None, load: Load, now: float) -> str:
+def _words(
+    kind: str,
+    network: str,
+    figure: float,
+    mark: float,
+    heard: Receipts | None,
+    load: Load,
+    now: float,
+    bleed_share: float,
+) -> str:
     """The alarm for people."""
     if kind == "saturated":
         full = f"{load.in_flight} of {load.window} in flight, {load.queued} queued"
@@ -269,9 +278,8 @@ def _words(kind: str, network: str, figure: float, mark: float, heard: Receipts 
     where = f" for numbers {network}" if network else ""
     counts = heard.counts(now)
     if kind == "slow-bleed":
-        return (
-            f"{figure:.1%} of {counts[ALL]:.0f} receipts{where} say delivered; after its own week {mark:.1%} is little"
-        )
+        week = mark / bleed_share if bleed_share else 0.0
+        return f"{figure:.1%} of {counts[ALL]:.0f} receipts{where} say delivered, {week:.1%} did in its own week"
     if kind == "receipt-silence":
         never = "" if heard.heard else "; it never sent one"
         return f"no receipt{where} for {figure:.0f} s, though {heard.waiting} parts wait for one{never}"

@@ -317,12 +317,6 @@ class Health:
         """Whether one message may go as a probe."""
         return self.state is PROBE_OPEN and self.bound and now >= self._probe_from and not self.shadow
 
-    def next_deadline(self) -> float:
-        """When `judge` may have something to do because of time alone; inf when never."""
-        if self.state is DEAD:
-            return self.until if self.bound else float("inf")
-        return self._probe_at + self._limits.probe_timeout_s if self.state is PROBE_CLOSED else float("inf")
-
     # -- inside --------------------------------------------------------------------------------------------------------
 
     def _is_probe(self, sent_at: float | None) -> bool:
