@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from smsroute.cli import main
 from smsroute.sim.temperament import Mode
-from tests.cli.town import Town, town
+from tests.cli.town import PATIENCE_S, Town, town
 
 
 def trace(folder: Path, *words: str) -> int:
     return main(["trace", "--config", str(folder), *words])
+
+
+def await_decision(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Return once a decision is on the disk: it stands beside the journal, and a kill may come before it."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    while time.monotonic() < give_up_at:
+        main(["health", "--json", "--config", str(folder)])
+        if json.loads(capsys.readouterr().out)["decisions"]["kept"]:
+            return
+    raise AssertionError("no decision was kept")
 
 
 def test_from_the_running_engine(running: Town, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,6 +61,7 @@ def test_from_the_store_of_a_dead_engine(tmp_path: Path, capsys: pytest.CaptureF
     folder = tmp_path / "config"
     with town(folder) as it:
         delivered = it.send(1)[0]
+        await_decision(folder, capsys)
         it.turn(Mode.SILENT)
         waiting = it.send(1, settled=False)[0]
         assert it.serving.end(signal.SIGKILL) == -signal.SIGKILL
