@@ -109,6 +109,18 @@ class Ledger(Memory):
                 self.counts.withdrawn += 1
                 self.multiparts.leave(part.multipart)
                 self.queues.put(part)
+            else:
+                self._never_left(part, event)
+
+    def _never_left(self, part: Part, event: Withdrawn) -> None:
+        """Overtaken on its way to the disk: the part has ended, or a carrier that was in doubt took it after all."""
+        last = part.attempts[-1] if part.attempts else None
+        if last is None or last.blame != -1 or last.doubted or last.withdrawn:
+            return
+        last.withdrawn = True
+        self.counts.withdrawn += 1
+        self.multiparts.leave(part.multipart)
+        self._bad_news_stands(part, len(part.attempts) - 1, event.at, event.reason)
 
     def _responded(self, event: Responded) -> None:
         part = self._part(event.part_id)
@@ -139,18 +151,18 @@ class Ledger(Memory):
                 self.multiparts.leave(part.multipart)
                 self.queues.put_at(part, event.at)
             else:
-                self._bad_news_stands(part, event)
+                self._bad_news_stands(part, event.attempt, event.at, event.why)
         elif self._move(part, Cause.REFUSED):
             self._end(part, event.at, event.why, f"{event.code:03d}" if event.code < 1000 else f"{event.code:x}")
         else:
-            self._bad_news_stands(part, event)
+            self._bad_news_stands(part, event.attempt, event.at, event.why)
 
-    def _bad_news_stands(self, part: Part, event: Responded) -> None:
-        """An attempt was refused that a receipt's bad news of another one waited for: now it ends the part."""
+    def _bad_news_stands(self, part: Part, index: int, at: float, why: str) -> None:
+        """Attempt `index` has failed, and a receipt's bad news of another one waited for it: now it ends the part."""
         failed = [attempt for attempt in part.attempts if attempt.told]
-        if failed and part.state == State.SUBMITTED and not _lives_on(part, event.attempt):
+        if failed and part.state == State.SUBMITTED and not _lives_on(part, index):
             self._move(part, STATE_OF_RECEIPT[failed[-1].told])
-            self._end(part, event.at, f"receipt from {failed[-1].carrier}, and {event.why}", "")
+            self._end(part, at, f"receipt from {failed[-1].carrier}, and {why}", "")
 
     def _taken(self, part: Part, event: Responded) -> None:
         attempt = part.attempts[event.attempt]

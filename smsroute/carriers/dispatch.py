@@ -371,7 +371,8 @@ class Dispatch:
             attempt = part.attempts[-1] if part.attempts else None
             if attempt is not None and part.state == State.ATTEMPTED and attempt.bind == bind.name:
                 rows.append((part, len(part.attempts) - 1, network))
-        bind.release(len(part_ids) - len(rows))  # overtaken: ended while their attempt was written down
+        if len(rows) < len(part_ids):
+            self._overtaken(bind, part_ids, rows)
         if self.loops.on:
             self._mark_anew(rows)
         if rows and not bind.launch(rows, [self._body(bind, part) for part, _, _ in rows]):
@@ -381,6 +382,14 @@ class Dispatch:
             station = self.stations.get(bind.carrier.name)
             if station is not None:  # a probe that never left would time out, and count as failed
                 station.dossier.probe_withdrawn(network, self.ports.clock.monotonic(), bind.label)
+
+    def _overtaken(self, bind: Bind, part_ids: list[str], rows: list[Row]) -> None:
+        """Some ended, or were taken elsewhere after all, while their attempt was written down: it stays here."""
+        bind.release(len(part_ids) - len(rows))
+        leaving = {part.part_id for part, _, _ in rows}
+        stays = [part_id for part_id in part_ids if part_id not in leaving]
+        why = "it was overtaken while it was written down"
+        self.journal.append([Withdrawn(self.ports.clock.wall(), stays, why)], must=True)
 
     def _mark_anew(self, rows: Iterable[Row]) -> None:
         """What leaves long after it came may come back long after it came."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from smsroute.message import Attempted, State, Withdrawn
+from smsroute.message import Attempted, Blame, Doubted, Requeued, Responded, State, Withdrawn
 from smsroute.sim.temperament import Mode, Temperament
 from smsroute.smpp import names
 from smsroute.smpp.codec import build_sm
@@ -63,3 +63,34 @@ async def test_a_long_message_refused_goes_to_the_next_carrier_too(
         told = [it.engine.ledger.parts[message_id] for message_id in sent]
         assert [(one.state, one.carrier) for one in told] == [(State.DELIVERED, "blue")] * parts
         assert len({one.attempts[-1].bind for one in told}) == 1
+
+
+async def test_an_attempt_overtaken_on_its_way_to_the_disk_is_withdrawn(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The first attempt is answered in the commit of the second one: of that no byte leaves, its place is free again,
+    and the story says that it never left."""
+    async with house(tmp_path, carriers={"orange": KIND}) as it:
+        it.carriers["orange"].mode = Mode.SILENT
+        raw = await it.dial()
+        assert await raw.bind(command_id=names.BIND_TRANSMITTER) == 0
+        _, message_id = await raw.submit(GOOD)
+        await trio.sleep(1)
+        (bind,) = it.engine.binds
+        room, now = bind.room, it.clock.wall()
+        bind.reserve()
+        await it.engine.journal.commit(
+            [
+                Doubted(now, [message_id], "no answer"),
+                Requeued(now, [message_id], "", "it may go twice"),
+                Attempted(now, "orange", "orange-1", "all", "its turn came", [message_id]),
+                Responded(message_id, 0, now, Blame.OK, 0, "a1"),
+            ],
+            lambda _: it.engine.dispatch.launch(bind, "", [message_id]),
+            must=True,
+        )
+        await trio.sleep(1)
+        part = it.engine.ledger.parts[message_id]
+        assert part.state == State.SUBMITTED
+        assert [attempt.withdrawn for attempt in part.attempts] == [False, True]
+        assert bind.room == room

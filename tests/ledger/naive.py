@@ -170,6 +170,11 @@ class Naive:
         for page in self._known(event.part_ids):
             if page.state is not State.ATTEMPTED:
                 self.tally["overtaken"] += 1
+                if page.tries and not (page.tries[-1].answered or page.tries[-1].doubted or page.tries[-1].withdrawn):
+                    page.tries[-1].withdrawn = True
+                    self.tally["withdrawn"] += 1
+                    self._went_not(page)
+                    self._hopeless(page, len(page.tries) - 1, event.at, event.reason)
                 continue
             page.state, page.due_at, page.why, page.waiting = State.DUE, event.at, event.reason, False
             page.tries[-1].withdrawn = True
@@ -195,7 +200,7 @@ class Naive:
             elif event.retry_at:
                 if page.state not in (State.ATTEMPTED, State.IN_DOUBT):
                     self.tally["overtaken"] += 1
-                    self._hopeless(page, event)
+                    self._hopeless(page, event.attempt, event.at, event.why)
                     continue
                 page.state, page.due_at, page.why = State.DUE, event.retry_at, event.why
                 page.carrier = event.carrier or page.carrier
@@ -207,14 +212,14 @@ class Naive:
                 self._over(page, event.at, event.why, f"{event.code:03d}")
             else:
                 self.tally["overtaken"] += 1
-                self._hopeless(page, event)
+                self._hopeless(page, event.attempt, event.at, event.why)
 
-    def _hopeless(self, page: Page, event: Responded) -> None:
+    def _hopeless(self, page: Page, index: int, at: float, why: str) -> None:
         """All that could deliver a submitted part has failed, in whatever order."""
         bad = [one for one in page.tries if one.told]
-        if page.state is State.SUBMITTED and bad and not self._hope(page, event.attempt):
+        if page.state is State.SUBMITTED and bad and not self._hope(page, index):
             page.state = State(bad[-1].told)
-            self._over(page, event.at, f"receipt from {bad[-1].carrier}, and {event.why}", "")
+            self._over(page, at, f"receipt from {bad[-1].carrier}, and {why}", "")
 
     def _hope(self, page: Page, index: int) -> bool:
         earlier, later = page.tries[: max(index, 0)], page.tries[index + 1 :]

@@ -213,6 +213,30 @@ def test_bad_news_of_the_first_attempt_ends_the_part_when_the_second_came_to_not
     assert desk["P1"].state == State.UNDELIVERABLE
 
 
+@pytest.mark.parametrize("bad_news_first", [False, True])
+def test_an_attempt_overtaken_while_it_was_written_down_delivers_nothing(bad_news_first: bool) -> None:
+    """The first attempt is taken after all in the commit that holds the second: that one stays here, and says so, so
+    that bad news of the first ends the part."""
+    desk = Desk()
+    desk.accept("P1")
+    desk.attempt("P1")
+    desk.doubt("P1")
+    desk.requeue("P1")
+    desk.attempt("P1", carrier="sfr")
+    desk.take("P1", "a1", attempt=0)
+    if bad_news_first:
+        desk.receipt("a1", state=State.UNDELIVERABLE)
+        assert desk["P1"].state == State.SUBMITTED
+        desk.withdraw("P1")
+    else:
+        desk.withdraw("P1")
+        assert desk["P1"].state == State.SUBMITTED
+        desk.receipt("a1", state=State.UNDELIVERABLE)
+    assert desk["P1"].state == State.UNDELIVERABLE
+    assert [one.withdrawn for one in desk["P1"].attempts] == [False, True]
+    assert desk.owed() == ["P1"]
+
+
 # -- asked (query_sm) --------------------------------------------------------------------------------------------------
 
 
