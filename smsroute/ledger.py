@@ -92,7 +92,9 @@ class Ledger(Memory):
             if not self._move(part, Cause.ATTEMPTED):
                 continue
             self.counts.attempted += 1
-            part.attempts.append(Attempt(event.at, event.carrier, event.bind, event.route, event.reason))
+            part.attempts.append(
+                Attempt(event.at, event.carrier, event.bind, event.route, event.reason, cost=event.cost)
+            )
             part.carrier = event.carrier
             part.route = event.route
             if part.multipart:

@@ -129,6 +129,7 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
     repeats: int = 0  # as often again it was throttled there, and nothing else: kept as one attempt
     queried_at: float = 0.0  # when the carrier last answered, or failed to, what became of it (query_sm)
     told: int = 0  # the final State a receipt told of this attempt; 0 = none yet
+    cost: float = 0.0  # of a part by that route and carrier as the config had it then, in its one currency
 
 
 class Part(msgspec.Struct, array_like=True, gc=False):
@@ -216,6 +217,7 @@ class Attempted(Event, tag=3, frozen=True):
     route: str
     reason: str
     part_ids: list[str]
+    cost: float = 0.0  # of each of them, by this route and carrier
 
 
 class Withdrawn(Event, tag=4, frozen=True):

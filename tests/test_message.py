@@ -208,7 +208,10 @@ OLD: list[tuple[AnyEvent, list[object]]] = [
         Accepted("1N1", 1.0, "acme", 2, "SHOP", "336", b"b", 1, 1, 60.0, "fr", "orange", "m"),
         [2, "1N1", 1.0, "acme", 2, "SHOP", "336", b"b", 1, 1, 60.0, "fr", "orange", "m"],
     ),
-    (Attempted(1.0, "orange", "orange-1", "fr", "why", ["1"]), [3, 1.0, "orange", "orange-1", "fr", "why", ["1"]]),
+    (
+        Attempted(1.0, "orange", "orange-1", "fr", "why", ["1"], 0.03),
+        [3, 1.0, "orange", "orange-1", "fr", "why", ["1"], 0.03],
+    ),
     (Withdrawn(1.0, ["1"], "gone"), [4, 1.0, ["1"], "gone"]),
     (Responded("1", 0, 1.0, 0, 0, "a1", "k"), [5, "1", 0, 1.0, 0, 0, "a1", "k"]),
     (Doubted(1.0, ["1"], "cut"), [6, 1.0, ["1"], "cut"]),

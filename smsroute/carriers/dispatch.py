@@ -128,9 +128,11 @@ class Flight:
 
     def attempts(self, wall: float) -> list[AnyEvent]:
         """What makes them durable. `wall`: Unix seconds."""
+        costs = self._dispatch.costs
         return [
-            Attempted(wall, bind.carrier.name, bind.name, route, reason, part_ids)
+            Attempted(wall, carrier, bind.name, route, reason, part_ids, costs.get((route, carrier), 0.0))
             for (bind, route, _, reason), part_ids in self._rows.items()
+            for carrier in (bind.carrier.name,)
         ]
 
     def leave(self, error: StoreError | None) -> None:
@@ -158,6 +160,7 @@ class Dispatch:
         self.draining = False
         self.decided: Decided = lambda key, views, plan, previous: None
         self.table = Table.of(config)
+        self.costs = _costs(config)
         self.pins: dict[str, Pin] = {}
         self.loops = Loops(config.limits.loop_window_s, config.limits.loop_marks_max)
         self.tried = trio.Event()
@@ -194,6 +197,7 @@ class Dispatch:
     def adopt(self, config: Config, table: Table) -> None:
         """Carriers and routes as a new config has them. Its limits are those of the old one."""
         self.table = table
+        self.costs = _costs(config)
         self._sweep.adopt(config.routes)
         self._plans = {}
         self._roster.adopt(config.carriers, self.ports.clock.monotonic())
@@ -464,3 +468,12 @@ class Dispatch:
 
     def _check_quiet(self) -> None:
         self._quiet.set()
+
+
+def _costs(config: Config) -> dict[tuple[str, str], float]:
+    """(route, carrier) -> what a part costs that way."""
+    return {
+        (route.name, choice.carrier): choice.cost
+        for route in config.routes
+        for choice in (*route.carriers, *route.backup)
+    }

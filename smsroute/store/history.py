@@ -41,7 +41,7 @@ PART_FIELDS_LEFT_OUT: Final = {"body", "text_at", "due_at", "attempts", "session
 
 ATTEMPT_COLUMNS: Final = (
     "at", "carrier", "bind", "route", "reason", "responded_at", "blame", "code", "carrier_message_id", "doubted",
-    "doubted_at", "withdrawn", "resent", "repeats",
+    "doubted_at", "withdrawn", "resent", "repeats", "cost",
 )  # fmt: skip
 ATTEMPT_FIELDS_OTHERWISE: Final = {
     "key",                                  # column receipt_key: the key, or the id where they are the same

@@ -33,7 +33,7 @@ def part(number: int, *, attempts: int = 1, ended: bool = True) -> Part:
         carrier="orange",
         state=State.DELIVERED if ended else State.SUBMITTED,
         attempts=[
-            Attempt(at, "orange", "orange-1", "fr-mobile", "cheapest", at + 0.25, 0, 0, f"{number:X}-{n}")
+            Attempt(at, "orange", "orange-1", "fr-mobile", "cheapest", at + 0.25, 0, 0, f"{number:X}-{n}", cost=0.03125)
             for n in range(attempts)
         ],
         ended_at=at + 3 if ended else 0.0,

@@ -1,0 +1,1 @@
+-- journal.db, version 5: as version 4. The two files of a store are always of one version.
