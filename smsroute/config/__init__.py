@@ -8,6 +8,7 @@ Walk: `nouns` and `limits` say what there is, `kinds` how a value is written, `t
 their line, `read` turns nodes into nouns, `load` does a whole folder, `show` prints the merged truth.
 """
 
+from smsroute.config.dialect import Dialect
 from smsroute.config.limits import Limits
 from smsroute.config.load import Places, load, places
 from smsroute.config.nouns import (
@@ -18,7 +19,6 @@ from smsroute.config.nouns import (
     Config,
     ConfigError,
     ConfigErrors,
-    Dialect,
     Esme,
     InDoubt,
     Listen,

@@ -20,6 +20,7 @@ from typing import Annotated, Final, Literal
 
 import attrs
 
+from smsroute.config.dialect import BLAME, Dialect
 from smsroute.config.hours import UTC, Window, WindowKind, ZoneKind
 from smsroute.config.kinds import Code, Count, Decimal, HostPort, Net, Network, Octets, OneOf, Rate, Seconds, Text
 from smsroute.config.limits import Limits
@@ -30,7 +31,6 @@ InDoubtKind = Literal["hold", "resend", "fail"]
 FromKind = Literal["alphanumeric", "numeric", "short"]
 BindMode = Literal["transceiver", "transmitter", "receiver", "pair"]
 ReceiptsWanted = Literal["as-asked", "always"]
-IdRule = Literal["auto", "exact", "hex-dec", "dec-hex", "unpad", "casefold"]
 
 
 @attrs.frozen
@@ -60,13 +60,11 @@ SENDER: Final = Text("[ -~]{1,20}", "a sender as it stands in source_addr: 1 to 
 SERVICE_TYPE: Final = Text("[ -~]{1,5}", "a service_type: 1 to 5 ASCII characters")
 SYSTEM_ID: Final = Text("[!-~]{1,64}", "1 to 64 ASCII characters without spaces")
 SYSTEM_TYPE: Final = Text("[ -~]{0,12}", "up to 12 ASCII characters")
-RECEIPT_ERROR: Final = Text("[0-9A-Za-z]{1,16}", "1 to 16 letters or digits, as the carrier's receipts write err")
 ADDRESS_RANGE: Final = Text("[ -~]{0,40}", "up to 40 ASCII characters")
 STORE: Final = Text("sqlite:[^\x00]+", "sqlite:FOLDER, such as sqlite:var/smsroute")
 SERVER_NAME: Final = Text("[A-Za-z0-9._:-]{0,253}", "a host name")
 VERSION: Final = OneOf({"3.3": 0x33, "3.4": 0x34, "5.0": 0x50, "0x33": 0x33, "0x34": 0x34, "0x50": 0x50}, shown=3)
 CLASS: Final = OneOf({c.name.lower(): c for c in MessageClass})
-BLAME: Final = OneOf({b.name.lower().replace("_", "-"): b for b in Blame})
 
 
 @attrs.frozen
@@ -172,15 +170,6 @@ class BindConfig:
     tls: Tls | None = None
 
 
-@attrs.frozen
-class Dialect:
-    """What a carrier does its own way."""
-
-    ids: IdRule = "auto"  # how a receipt's id relates to the response's: hex-dec is response hex, receipt decimal
-    # What a receipt's err means; a word as it is written, then as a number: "001" also speaks for 1 and 0001.
-    errors: Mapping[Annotated[str, RECEIPT_ERROR], Annotated[Blame, BLAME]] = attrs.field(factory=dict)
-
-
 PARTS_RATE: Final = Rate(0.01, 1_000_000)
 
 
@@ -213,7 +202,7 @@ class Carrier:
     reconnect_max_s: Annotated[float, Seconds(0.1, 3600)] = 60.0
     receipts: ReceiptsWanted = "as-asked"  # always: ask for one even if the ESME did not, to measure the carrier
     query_sm: bool = False  # it answers what became of a message: asked when a receipt is long in coming
-    dialect: Dialect = Dialect()
+    dialect: Dialect = attrs.field(factory=Dialect)
     outcomes: Mapping[Annotated[int, Code()], Annotated[Blame, BLAME]] = attrs.field(factory=dict)  # over the table
     shadow: bool = False  # health is measured and shown, and not acted on
     caps: CarrierCaps = CarrierCaps()

@@ -22,7 +22,8 @@ from typing import Annotated, Any, Final, Literal
 
 import attrs
 
-from smsroute.config import networks, tree
+from smsroute.config import networks, presets, tree
+from smsroute.config.dialect import Dialect
 from smsroute.config.kinds import FLAG, Kind, Misread, OneOf, Seconds
 from smsroute.config.limits import SECRET_OCTETS_MAX
 from smsroute.config.nouns import (
@@ -306,6 +307,11 @@ class Reader:
         self.problems.error(node, f"{what}{source} {said}, expected 1..{SECRET_OCTETS_MAX} printable ASCII characters")
         return MISSING
 
+    def dialect(self, node: Node, steps: Steps) -> Any:
+        """A carrier's dialect, laid over the preset it names."""
+        own = self.noun(Dialect, node, steps)
+        return own if isinstance(own, _Missing) else presets.laid_over(own, self.where, steps)
+
     def path(self, node: Node, steps: Steps) -> Any:
         """A path, made whole from the config folder."""
         if not isinstance(node, Scalar) or not node.text or "\0" in node.text:
@@ -462,6 +468,7 @@ BY_TYPE: Final[dict[Any, Callable[[Reader, Node, Steps], Any]]] = {
     Secret: Reader.secret,
     Path: Reader.path,
     Tls: Reader.tls,
+    Dialect: Reader.dialect,
     Route: Reader.route,
 }
 
@@ -470,6 +477,7 @@ CUSTOM: Final[dict[tuple[type, str], Callable[[Reader, Any, Node, Steps, Any], A
     (Config, "esmes"): lambda reader, _type, node, at, _kind: reader.named(Esme, ESME_NAME, node, at),
     (Config, "carriers"): lambda reader, _type, node, at, _kind: reader.named(Carrier, CARRIER_NAME, node, at),
     (Config, "networks"): lambda reader, _type, node, at, _kind: reader.networks(node, at),
+    (Dialect, "preset"): lambda reader, _type, node, at, _kind: reader.scalar(presets.KIND, node, at),
     (Route, "to"): lambda reader, declared, node, at, _kind: reader.targets(declared, node, at),
     (Route, "name"): lambda reader, declared, node, at, _kind: reader.route_name(declared, node, at),
     (Route, "esmes"): lambda reader, declared, node, at, _kind: reader.references_to("esmes", declared, node, at),

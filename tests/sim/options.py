@@ -17,8 +17,9 @@ from typing import Any, cast
 import attrs
 
 from smsroute.config import Carrier, Choice, Config, Dialect, Esme, InDoubt, Limits, Listen, Route, Secret
+from smsroute.config.dialect import IdRule
 from smsroute.config.hours import WindowKind
-from smsroute.config.nouns import BindConfig, IdRule, NamedNetwork
+from smsroute.config.nouns import BindConfig, NamedNetwork
 from smsroute.message import MessageClass
 from smsroute.sim.esme import EsmeSettings
 from smsroute.sim.temperament import IdFormat, Temperament
