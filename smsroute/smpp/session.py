@@ -8,7 +8,8 @@ Rules:
 - A request that timed out stays known: a late response still comes out, with its token (quirks S19).
 - Once `closing`, what still comes in is dropped; the owner flushes `data_to_send`, closes the stream and calls `lost`.
 
-Section numbers are SMPP 3.4's. Walk: `link` pumps it; `carriers/bind` (as ESME) and `esmes` (as SMSC) own one a link.
+Section numbers are SMPP 3.4's. Walk: `link` pumps it; `carriers/bind` (as ESME) and `esmes` (as SMSC) own one a link;
+what it sent and awaits stands in `flights`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from smsroute.smpp.binding import build_bind_request, build_bind_response, read_bind_request, read_bind_response
+from smsroute.smpp.flights import SEQUENCE_MAX, Flights
 from smsroute.smpp.names import (
     BINDS,
     ENQUIRE_LINK,
@@ -74,8 +76,6 @@ __all__ = [
     "Unbound",
 ]
 
-SEQUENCE_MAX: Final = 0x7FFFFFFF  # section 3.2
-_OWN_MAX: Final = 16
 _NOTHING: Final[frozenset[int]] = frozenset()
 
 
@@ -86,18 +86,15 @@ class Session:
         "_bind_command_id",
         "_deferred_unbind",
         "_enquire_at",
+        "_flights",
         "_needed",
-        "_next",
         "_out",
-        "_own",
         "_partial",
         "_sends",
         "_state_deadline",
         "_takes",
-        "_tombstones",
         "_unheard",
         "_unmatched",
-        "_wrapped",
         "close_reason",
         "closing",
         "defer_unbind",
@@ -115,7 +112,7 @@ class Session:
         self, role: Role, limits: SessionLimits, now: float, first_sequence: int = 1, *, defer_unbind: bool = False
     ) -> None:
         """`defer_unbind`: the peer's unbind is answered when the owner calls `finish_unbind`, its answers first."""
-        assert 1 <= first_sequence <= SEQUENCE_MAX and limits.window >= 1
+        assert limits.window >= 1
         self.role = role
         self.limits = limits
         self.state = SessionState.OPEN
@@ -123,16 +120,13 @@ class Session:
         self.closing = False
         self.close_reason = ""
         self.defer_unbind = defer_unbind
-        self.in_flight: dict[int, InFlight] = {}
+        self._flights = Flights(first_sequence)
+        self.in_flight = self._flights.in_flight
         self.received_at = now
         self.ignored_responses = 0
         self.unmatched_nacks = 0
         self._takes = TAKES[role].get(self.state, _NOTHING)
         self._sends = _NOTHING
-        self._next = first_sequence
-        self._wrapped = False
-        self._tombstones: dict[int, InFlight] = {}
-        self._own: dict[int, int] = {}  # sequence -> command_id of our bind, unbind and enquire_links
         self._bind_command_id = 0
         self._state_deadline = now + limits.bind_timeout_s if role is Role.SMSC else math.inf
         self._deferred_unbind = -1
@@ -160,9 +154,7 @@ class Session:
 
     def oldest_sent_at(self) -> float | None:
         """When the oldest unanswered request left."""
-        for flight in self.in_flight.values():
-            return flight.sent_at
-        return None
+        return self._flights.oldest_sent_at()
 
     def data_to_send(self) -> bytes:
         """The session's own answers and enquire_links since the last call, in order."""
@@ -178,20 +170,7 @@ class Session:
         """One write, a request for each body; its token comes back with its response. Asserts state and room."""
         assert command_id in self._sends, f"{command_name(command_id)} in {self.state}"
         assert len(bodies) == len(tokens) and len(bodies) <= self.room, f"{len(bodies)} requests, room {self.room}"
-        in_flight = self.in_flight
-        pack = HEADER.pack
-        out: list[bytes] = []
-        append = out.append
-        sequence = self._next
-        for body, token in zip(bodies, tokens, strict=True):
-            if sequence > SEQUENCE_MAX or self._wrapped:
-                sequence = self._free_sequence(sequence)
-            append(pack(HEADER_OCTETS + len(body), command_id, 0, sequence))
-            append(body)
-            in_flight[sequence] = InFlight(token, now, command_id)
-            sequence += 1
-        self._next = sequence
-        return b"".join(out)
+        return self._flights.write(command_id, bodies, tokens, now)
 
     def bind(
         self,
@@ -210,7 +189,7 @@ class Session:
         assert self.role is Role.ESME and command_id in BINDS
         texts = (system_id, password, system_type, address_range)
         body = build_bind_request(*texts, version=version, addr_ton=addr_ton, addr_npi=addr_npi)
-        data = pdu(command_id, 0, self._own_sequence(command_id), body)
+        data = pdu(command_id, 0, self._flights.number_own(command_id), body)
         self._bind_command_id = command_id
         self._state_deadline = now + self.limits.bind_timeout_s
         self.version = interface_version(version)
@@ -233,7 +212,7 @@ class Session:
         """Ask to unbind (section 4.2); `Unbound` or `Closed` follows. Send nothing after it."""
         assert self.bound
         self._await_unbind(now)
-        return pdu(UNBIND, 0, self._own_sequence(UNBIND))
+        return pdu(UNBIND, 0, self._flights.number_own(UNBIND))
 
     def finish_unbind(self) -> None:
         """Answer the peer's unbind that `defer_unbind` held back, and close; nothing when closed already."""
@@ -254,9 +233,7 @@ class Session:
     def lost(self, reason: str) -> list[object]:
         """The link is gone. The tokens still in flight, in sending order: in doubt, every one (quirks S20)."""
         self.close(reason)
-        tokens = [flight.token for flight in self.in_flight.values()]
-        self.in_flight.clear()
-        return tokens
+        return self._flights.lost()
 
     # --- receiving ---
 
@@ -327,14 +304,14 @@ class Session:
     def _odd_response(self, data: bytes, now: float, received: list[Received]) -> None:
         """A response that is not simply the right answer to a request in flight."""
         _, command_id, command_status, sequence = HEADER.unpack_from(data)
-        own = self._own.get(sequence)
+        flights = self._flights
+        own = flights.own.pop(sequence, None) if command_id in TABLES else None
         late = sequence not in self.in_flight
-        if own is not None and command_id in TABLES:
-            del self._own[sequence]
+        if own is not None:
             self._unmatched = 0
             self._answered_own(own, data, now, received)
-        elif command_id in TABLES and (not late or sequence in self._tombstones):
-            flight = (self._tombstones if late else self.in_flight).pop(sequence)
+        elif command_id in TABLES and (not late or sequence in flights.tombstones):
+            flight = (flights.tombstones if late else flights.in_flight).pop(sequence)
             if flight.command_id | RESPONSE != command_id:
                 command_status = command_status or ESME_RUNKNOWNERR
             body = data[HEADER_OCTETS:]
@@ -425,7 +402,8 @@ class Session:
         received: list[Received] = []
         if self.closing:
             return received
-        self._time_out(now, received)
+        limits = self.limits
+        received.extend(self._flights.time_out(now, limits.response_timeout_s, limits.tombstones_max))
         if now >= self._state_deadline and self._deferred_unbind >= 0:
             self.finish_unbind()
         elif now >= self._state_deadline:
@@ -438,22 +416,8 @@ class Session:
             else:
                 self._unheard += 1
                 self._enquire_at = now + self.limits.enquire_link_s
-                self._out.append(pdu(ENQUIRE_LINK, 0, self._own_sequence(ENQUIRE_LINK)))
+                self._out.append(pdu(ENQUIRE_LINK, 0, self._flights.number_own(ENQUIRE_LINK)))
         return received
-
-    def _time_out(self, now: float, received: list[Received]) -> None:
-        timeout_s = self.limits.response_timeout_s
-        overdue: list[int] = []
-        for sequence, flight in self.in_flight.items():
-            if flight.sent_at + timeout_s > now:
-                break
-            overdue.append(sequence)
-        for sequence in overdue:
-            flight = self.in_flight.pop(sequence)
-            self._tombstones[sequence] = flight
-            received.append(TimedOut(flight.token, flight.sent_at))
-        while len(self._tombstones) > self.limits.tombstones_max:
-            del self._tombstones[next(iter(self._tombstones))]
 
     # --- helpers ---
 
@@ -478,22 +442,3 @@ class Session:
     def _give_up(self, reason: str, received: list[Received]) -> None:
         self.close(reason)
         received.append(Closed(reason))
-
-    def _own_sequence(self, command_id: int) -> int:
-        """A sequence number for a request of the session's own."""
-        sequence = self._free_sequence(self._next)
-        self._next = sequence + 1
-        self._own[sequence] = command_id
-        if len(self._own) > _OWN_MAX:  # some peers never answer enquire_link and live for months (quirks S1)
-            del self._own[next(iter(self._own))]
-        return sequence
-
-    def _free_sequence(self, sequence: int) -> int:
-        """The first number from `sequence` on, round the corner, that nobody waits for (quirks S16)."""
-        while True:
-            if sequence > SEQUENCE_MAX:
-                sequence = 1
-                self._wrapped = True
-            if sequence not in self.in_flight and sequence not in self._tombstones and sequence not in self._own:
-                return sequence
-            sequence += 1

@@ -323,9 +323,9 @@ class TestSequenceNumbers:
         sequences = submit(esme, "tombstone", "in flight", now=31.0)
         esme.receive_data(response(sequences[1]), 31.0)
         esme.tick(41.0)
-        esme._next = SEQUENCE_MAX - 5
-        esme._wrapped = True
-        taken = {*esme._own, *esme._tombstones}
+        esme._flights._next = SEQUENCE_MAX - 5
+        esme._flights._wrapped = True
+        taken = {*esme._flights.own, *esme._flights.tombstones}
         assert taken == {SEQUENCE_MAX - 4, SEQUENCE_MAX - 3}
         assert submit(esme, "a", "b", now=42.0) == [SEQUENCE_MAX - 5, SEQUENCE_MAX - 2]
 

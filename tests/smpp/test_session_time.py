@@ -114,13 +114,13 @@ class TestTime:
         for now in range(30, 30_000, 30):
             esme.tick(float(now))
             esme.receive_data(codec.pdu(names.DELIVER_SM, 0, 1, BODY), float(now))
-        assert len(esme._own) <= 16
+        assert len(esme._flights.own) <= 16
         esme.data_to_send()
         esme.tick(30_000.0)
         newest = codec.decode(esme.data_to_send()).sequence_number
         esme.receive_data(codec.pdu(names.ENQUIRE_LINK_RESP, 0, newest), 30_000.0)
         assert esme.ignored_responses == 0
-        assert newest not in esme._own
+        assert newest not in esme._flights.own
 
     def test_a_partial_pdu_is_no_sign_of_life(self) -> None:
         """A peer that drips octets of one PDU is as dead as a silent one."""
