@@ -155,7 +155,7 @@ class Ledger(Memory):
             else:
                 self._bad_news_stands(part, event.attempt, event.at, event.why)
         elif self._move(part, Cause.REFUSED):
-            self._end(part, event.at, event.why, f"{event.code:03d}" if event.code < 1000 else f"{event.code:x}")
+            self._end(part, event.at, event.why, _err(event.code))
         else:
             self._bad_news_stands(part, event.attempt, event.at, event.why)
 
@@ -313,6 +313,11 @@ class Ledger(Memory):
 
     def _orphans_aged(self, event: OrphansAged) -> None:
         self.orphans.age(event.before, self.counts)
+
+
+def _err(code: int) -> str:
+    """The err of a refusal as the ESME's receipt has it; UNFIT is no carrier's."""
+    return "" if code < 0 else f"{code:03d}" if code < 1000 else f"{code:x}"
 
 
 def _after_the_end(event: Receipted) -> str:

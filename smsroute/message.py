@@ -82,6 +82,9 @@ class Cause(enum.IntEnum):
     GIVEN_UP = 15  # nobody will ever tell
 
 
+UNFIT: Final = -2
+"""Code of an attempt that never left: the part cannot be written as that carrier's contract wants it."""
+
 _RECEIPTS = {
     Cause.RECEIPT_DELIVERED: State.DELIVERED,
     Cause.RECEIPT_EXPIRED: State.EXPIRED,
@@ -119,7 +122,7 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
     reason: str = ""
     responded_at: float = 0.0
     blame: int = -1  # a Blame once answered
-    code: int = -1  # the carrier's own number (command_status)
+    code: int = -1  # the carrier's own number (command_status), or UNFIT
     carrier_message_id: str = ""
     doubted: str = ""  # why it was in doubt, if it ever was
     withdrawn: bool = False  # never left

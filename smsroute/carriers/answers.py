@@ -23,7 +23,7 @@ from typing import Final, Protocol, cast
 from smsroute.carriers.bind import Bind, Row
 from smsroute.carriers.station import Station
 from smsroute.config import Limits
-from smsroute.message import AnyEvent, Blame, Doubted, MessageClass, Part, Responded
+from smsroute.message import UNFIT, AnyEvent, Blame, Doubted, MessageClass, Part, Responded
 from smsroute.ports import Ports
 from smsroute.routing.outcome import Verdict, verdict
 from smsroute.smpp import names, receipt
@@ -134,6 +134,18 @@ class Answers:
         pause_s = schedule[min(waits, len(schedule) - 1)]
         following = self._board.other_carrier(part, {carrier}) if said.elsewhere else None
         return wall + pause_s, following or carrier, f"{what}; every carrier was tried, again in {pause_s:g} s"
+
+    def unfit(self, bind: Bind, part: Part, attempt: int, reason: str) -> None:
+        """It cannot be written as this carrier's contract wants it (quirks section 3: for good, and nobody's fault):
+        another carrier may take it as it is."""
+        wall = self._board.ports.clock.wall()
+        tried = {attempt.carrier for attempt in part.attempts if not attempt.withdrawn}
+        other = self._board.other_carrier(part, tried)
+        why = f"not written for {bind.carrier.name}: {reason}"
+        retry_at = GIVE_UP if other is None else wall
+        blame = Blame.PERMANENT_MESSAGE
+        event = Responded(part.part_id, attempt, wall, blame, UNFIT, "", "", retry_at, other or "", why)
+        self._board.journal.append([event], must=True)
 
     def timed_out(self, bind: Bind, rows: Sequence[Row]) -> None:
         """Nobody answered in time."""

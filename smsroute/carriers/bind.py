@@ -28,6 +28,7 @@ import structlog
 import trio
 
 from smsroute.carriers.ears import Ears
+from smsroute.carriers.form import form_of
 from smsroute.config import BindConfig, Carrier, Limits
 from smsroute.link import Link, session_limits
 from smsroute.message import Part
@@ -94,6 +95,7 @@ class Bind:
         self.mode = place.mode
         self.sends = self.mode != "receiver"
         self.carrier = carrier
+        self.form = form_of(carrier, limits)  # None: submits go as they came
         self.state = "down"
         self.since = ports.clock.wall()
         self.reason = "not tried yet"
@@ -236,6 +238,7 @@ class Bind:
         A place that was reserved in a larger window is still used; `room` grants none beyond the new one.
         """
         self.carrier = carrier
+        self.form = form_of(carrier, self._limits)
         if self._session is not None:
             numbers = self._numbers()
             # What is asked already keeps its places beside the window, should nothing be asked from now on.

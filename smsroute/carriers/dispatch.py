@@ -57,6 +57,7 @@ from smsroute.routing.decide import Plan
 from smsroute.routing.table import Rule, Table
 from smsroute.routing.views import CarrierView
 from smsroute.smpp.codec import Pdu, parse_sm
+from smsroute.smpp.rewrite import Unfit, rewrite
 from smsroute.smpp.session import Response
 from smsroute.store.base import StoreError
 from smsroute.store.journal import Journal
@@ -379,7 +380,10 @@ class Dispatch:
             self._overtaken(bind, part_ids, rows)
         if self.loops.on:
             self._mark_anew(rows)
-        if rows and not bind.launch(rows, [self._body(bind, part) for part, _, _ in rows]):
+        bodies = [self._body(bind, part) for part, _, _ in rows]
+        if bind.form is not None:
+            rows, bodies = self._written(bind, rows, bodies)
+        if rows and not bind.launch(rows, bodies):
             wall = self.ports.clock.wall()
             unsent = [part.part_id for part, _, _ in rows]
             self.journal.append([Withdrawn(wall, unsent, f"{bind.name} went down before it left")], must=True)
@@ -394,6 +398,24 @@ class Dispatch:
         stays = [part_id for part_id in part_ids if part_id not in leaving]
         why = "it was overtaken while it was written down"
         self.journal.append([Withdrawn(self.ports.clock.wall(), stays, why)], must=True)
+
+    def _written(self, bind: Bind, rows: list[Row], bodies: list[bytes]) -> tuple[list[Row], list[bytes]]:
+        """Those that can be written as this carrier wants them; the others go elsewhere, or end."""
+        assert bind.form is not None
+        fit: list[Row] = []
+        written: list[bytes] = []
+        for row, body in zip(rows, bodies, strict=True):
+            try:
+                written.append(rewrite(bind.form, body))
+                fit.append(row)
+            except Unfit as reason:
+                bind.release(1)
+                part, attempt, network = row
+                station = self.stations.get(bind.carrier.name)
+                if station is not None:
+                    station.dossier.probe_withdrawn(network, self.ports.clock.monotonic(), bind.label)
+                self._answers.unfit(bind, part, attempt, str(reason))
+        return fit, written
 
     def _mark_anew(self, rows: Iterable[Row]) -> None:
         """What leaves long after it came may come back long after it came."""

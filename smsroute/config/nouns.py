@@ -21,6 +21,7 @@ from typing import Annotated, Final, Literal
 import attrs
 
 from smsroute.config.dialect import BLAME, Dialect
+from smsroute.config.form import SubmitForm
 from smsroute.config.hours import UTC, Window, WindowKind, ZoneKind
 from smsroute.config.kinds import Code, Count, Decimal, HostPort, Net, Network, Octets, OneOf, Rate, Seconds, Text
 from smsroute.config.limits import Limits
@@ -206,6 +207,7 @@ class Carrier:
     outcomes: Mapping[Annotated[int, Code()], Annotated[Blame, BLAME]] = attrs.field(factory=dict)  # over the table
     shadow: bool = False  # health is measured and shown, and not acted on
     caps: CarrierCaps = CarrierCaps()
+    submit: SubmitForm = attrs.field(factory=SubmitForm)
 
 
 @attrs.frozen

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from smsroute import ids
-from smsroute.message import Attempt, Blame, MessageClass, Part, State
+from smsroute.message import UNFIT, Attempt, Blame, MessageClass, Part, State
 from smsroute.ops.weighed import decision
 from smsroute.ops.words import age, iso, mask
 from smsroute.routing.outcome import verdict
@@ -137,7 +137,7 @@ def _attempt(number: int, attempt: Attempt) -> dict[str, Any]:
         "answered_at": iso(attempt.responded_at),
         "latency_ms": round((attempt.responded_at - attempt.at) * 1000, 1) if answered else None,
         "blame": _words(Blame(attempt.blame)) if attempt.blame >= 0 else None,
-        "status": status_name(attempt.code) if answered else None,
+        "status": status_name(attempt.code) if answered and attempt.code != UNFIT else None,
         "carrier_message_id": attempt.carrier_message_id or None,
         "doubted_at": iso(attempt.doubted_at),
         "doubted": attempt.doubted or None,
@@ -154,6 +154,8 @@ def _answer(attempt: Attempt) -> str:
     if attempt.blame == Blame.OK:
         name = f" as {attempt.carrier_message_id}" if attempt.carrier_message_id else ", and gave it no id"
         return f"{attempt.carrier} took it{name}, after {took}"
+    if attempt.code == UNFIT:
+        return f"never left: it cannot be written as {attempt.carrier} wants it"
     blame = Blame(attempt.blame)
     said = verdict(attempt.code, {attempt.code: blame})  # judged then, by the carrier's own outcomes
     again = f", and {attempt.repeats} times more" if attempt.repeats else ""

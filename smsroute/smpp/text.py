@@ -1,35 +1,21 @@
-"""Alphabets and parts: GSM 03.38, UCS-2, and which part of which message a submit is.
+"""Texts and parts: a text in the shortest alphabet that holds it, split, and which part of which message a submit is.
 
 Rules:
-- data_coding 0 is the GSM alphabet, one septet an octet, unless a carrier's contract says otherwise (quirks 2.1).
 - A part never ends between an escape and its character, nor between two halves of a surrogate pair.
 - A concatenation that makes no sense (wrong length, number 0, number above total) is none: the message is single
   (3GPP TS 23.040 section 9.2.3.24.1). A user data header beats the SAR TLVs.
 
-Walk: `concat` is called by `esmes/accept`; the rest by the tools, the simulated ends and whoever makes a text.
+Walk: `concat` is called by `esmes/accept`, `without_concat` by `rewrite`; the rest by the tools, the simulated ends and
+whoever makes a text.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from smsroute.smpp import alphabets
 from smsroute.smpp.names import ESM_UDHI, MESSAGE_PAYLOAD, SAR_MSG_REF_NUM, SAR_SEGMENT_SEQNUM, SAR_TOTAL_SEGMENTS
 from smsroute.smpp.wire import tlv
-
-# 3GPP TS 23.038 section 6.2.1; the escape itself stands as U+001B
-_BASIC: Final = (
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-# section 6.2.1.1
-_EXTENSION: Final = {
-    0x0A: "\f", 0x14: "^", 0x28: "{", 0x29: "}", 0x2F: "\\", 0x3C: "[", 0x3D: "~", 0x3E: "]", 0x40: "|", 0x65: "€",
-}  # fmt: skip
-_ESCAPE: Final = 0x1B
-_ENCODE: Final[dict[str, bytes]] = {
-    **{char: bytes((code,)) for code, char in enumerate(_BASIC) if code != _ESCAPE},
-    **{char: bytes((_ESCAPE, code)) for code, char in _EXTENSION.items()},
-}
 
 GSM: Final = 0x00
 UCS2: Final = 0x08
@@ -39,43 +25,20 @@ PART_OCTETS_MAX: Final = {(GSM, False): 153, (GSM, True): 152, (UCS2, False): 13
 """Octets a part has left beside its header, by (data_coding, 16-bit reference); 133 cannot be used up by UCS-2."""
 
 
-def encode_gsm(text: str) -> bytes:
-    """`text` in the GSM alphabet, one septet an octet. Raises ValueError naming the first character it lacks."""
-    try:
-        return b"".join([_ENCODE[char] for char in text])
-    except KeyError as error:
-        raise ValueError(f"{error.args[0]!r} is not in the GSM alphabet") from None
-
-
-def decode_gsm(data: bytes) -> str:
-    """Text of unpacked GSM octets. An escape before an unknown character is dropped; octets above 127 become U+FFFD."""
-    out: list[str] = []
-    escaped = False
-    for code in data:
-        if code == _ESCAPE and not escaped:
-            escaped = True
-            continue
-        basic = _BASIC[code] if code < 128 else "\ufffd"
-        out.append(_EXTENSION.get(code, basic) if escaped else basic)
-        escaped = False
-    return "".join(out)
-
-
 def encode(text: str) -> tuple[int, bytes]:
     """(data_coding, octets): the GSM alphabet where it suffices, else UTF-16 big-endian, today's meaning of UCS-2."""
     try:
-        return GSM, encode_gsm(text)
+        return GSM, alphabets.encode_gsm(text)
     except ValueError:
         return UCS2, text.encode("utf-16-be", "surrogatepass")
 
 
 def decode(data_coding: int, data: bytes) -> str:
-    """The text of user data without its header; unreadable octets become U+FFFD."""
-    if data_coding == 8 or 0x18 <= data_coding <= 0x1B:
-        return data.decode("utf-16-be", "replace")
-    if data_coding in (0, 0xF0, 0xF1, 0xF2, 0xF3):
-        return decode_gsm(data)
-    return data.decode("latin-1")
+    """The text of user data without its header; octets of no alphabet are read as Latin-1, bad ones become U+FFFD."""
+    alphabet = alphabets.alphabet_of(data_coding)
+    if alphabet == alphabets.DEFAULT:
+        return alphabets.decode_gsm(data)
+    return alphabets.decode(alphabet or "latin-1", data)
 
 
 def split(text: str, reference: int, *, wide: bool = False) -> tuple[int, list[bytes]]:
@@ -111,7 +74,7 @@ def _pieces(data: bytes, data_coding: int, octets_max: int) -> list[bytes]:
 
 def _escaped(data: bytes, end: int) -> bool:
     """Whether the octet at `end` belongs to an escape before it."""
-    return data[end - 1] == _ESCAPE
+    return data[end - 1] == alphabets.ESCAPE
 
 
 def concat(esm_class: int, short_message: bytes, tlvs: bytes = b"") -> tuple[int, int, int] | None:
@@ -142,6 +105,18 @@ def _header_concat(header: bytes) -> tuple[int, int, int] | None:
             found = (value[0] << 8 | value[1], value[2], value[3])
         at += 2 + length
     return found
+
+
+def without_concat(header: bytes) -> bytes:
+    """The other elements of a user data header, without its length octet."""
+    kept = b""
+    at = 0
+    while at + 2 <= len(header):
+        end = at + 2 + header[at + 1]
+        if (header[at], header[at + 1]) not in ((0, 3), (8, 4)):
+            kept += header[at:end]
+        at = end
+    return kept
 
 
 def _sound(part: tuple[int, int, int] | None) -> tuple[int, int, int] | None:

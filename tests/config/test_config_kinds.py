@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsroute.config import kinds, limits, nouns
+from smsroute.config import form, kinds, limits, nouns
 from smsroute.config.limits import Limits
 from smsroute.config.read import kind_among, rows
 
@@ -36,6 +36,11 @@ ANY_DECIMAL = kinds.Decimal(0, 1e9)
         (kinds.HostPort(), "[2001:db8::1]:2775", ("2001:db8::1", 2775)),
         (kinds.Code(), "0x45", 69),
         (kinds.Code(), "69", 69),
+        (form.TAG, "0x1400", 0x1400),
+        (form.OCTET, "8", 8),
+        (form.TlvValue(), "text:1201 a:b", b"1201 a:b"),
+        (form.TlvValue(), "cstring:me", b"me\0"),
+        (form.TlvValue(), "hex:0a0B", b"\n\x0b"),
         (nouns.VERSION, "0x34", 0x34),
         (nouns.VERSION, "3.4", 0x34),
         (nouns.TARGET, "", ""),
@@ -59,6 +64,8 @@ def test_a_value_reads_as(kind: kinds.Kind, text: str, value: object) -> None:
         *((ANY_OCTETS, t) for t in ("64kib", "1.5MiB", "0x10", "_1", "1_", "1__0", "٣")),
         *((kinds.HostPort(), t) for t in ("h", "h:", ":1", "h:x", "h:70000", "::1:2775", "[h]:1", "h:1:2", "h:٣")),
         *((kinds.Code(), t) for t in ("0x", "-1", "0x123456789", "ESME_ROK", "1.0")),
+        *((form.TAG, t) for t in ("0", "0x10000", "1400h", "-1", "")),
+        *((form.TlvValue(), t) for t in ("", "text:", "hex:0", "hex:zz", "1201", "text:é", "hex:" + "00" * 1025)),
         *((nouns.PREFIX, t) for t in ("+336", "00 33", "1" * 16, "٣", "336\n")),
         *((nouns.NODE, t) for t in ("", "n 1", "sevenxx", "é", "n1\n")),
     ],

@@ -209,7 +209,7 @@ class Naive:
                 self._fold(page)
             elif page.state in UNANSWERED:
                 page.state = State.REJECTED
-                self._over(page, event.at, event.why, f"{event.code:03d}")
+                self._over(page, event.at, event.why, f"{event.code:03d}" if event.code >= 0 else "")
             else:
                 self.tally["overtaken"] += 1
                 self._hopeless(page, event.attempt, event.at, event.why)
