@@ -6,7 +6,7 @@ NAME
 
 WALK
     due part -> routing.table (which rule) -> routing.decide (which carrier, why) -> a place reserved on a bind
-    -> Attempted made durable (store/journal) -> HERE -> carriers/bind.launch -> link out.
+    -> Attempted made durable (store/journal) -> carriers/departure -> carriers/bind -> link out.
 
 STRATEGIES
     straight through    A new part whose carrier has room and no queue shares the commit of its acceptance: one fsync
@@ -40,6 +40,7 @@ import trio
 
 from smsroute.carriers.answers import Answers
 from smsroute.carriers.bind import Bind, Query, Row
+from smsroute.carriers.departure import Departures
 from smsroute.carriers.hearing import Hearing
 from smsroute.carriers.lanes import Lanes, Round
 from smsroute.carriers.query import Queries
@@ -49,15 +50,14 @@ from smsroute.carriers.station import Station
 from smsroute.carriers.sweep import Sweep
 from smsroute.config import Config
 from smsroute.ledger import Ledger
-from smsroute.message import AnyEvent, Attempted, Part, State, Withdrawn
+from smsroute.message import AnyEvent, Attempted, Part
 from smsroute.policy.loops import Loops
 from smsroute.ports import Ports
 from smsroute.routing import decide
 from smsroute.routing.decide import Plan
 from smsroute.routing.table import Rule, Table
 from smsroute.routing.views import CarrierView
-from smsroute.smpp.codec import Pdu, parse_sm
-from smsroute.smpp.rewrite import Unfit, rewrite
+from smsroute.smpp.codec import Pdu
 from smsroute.smpp.session import Response
 from smsroute.store.base import StoreError
 from smsroute.store.journal import Journal
@@ -140,7 +140,7 @@ class Flight:
         """Durable: write them. Not durable: give the places back, and that of a probe too."""
         for (bind, _, network, _), part_ids in self._rows.items():
             if error is None:
-                self._dispatch.launch(bind, network, part_ids)
+                self._dispatch.departures.launch(bind, network, part_ids)
             else:
                 bind.release(len(part_ids))
                 station = self._dispatch.stations.get(bind.carrier.name)
@@ -187,6 +187,7 @@ class Dispatch:
         )
         self.lanes = Lanes(self)
         self._answers = Answers(self)
+        self.departures = Departures(self, self._answers)
         self._receipts: Receipts | None = None
         self._hearing = Hearing(self)
 
@@ -365,76 +366,6 @@ class Dispatch:
             # Nothing could go: until something changes, or until pace, pause, cap, hold or a fresh plan may allow it.
             with trio.move_on_at(min(station.next_chance(now), self.lanes.next_chance(name))):
                 await wake.wait()
-
-    # -- after the commit ----------------------------------------------------------------------------------------------
-
-    def launch(self, bind: Bind, network: str, part_ids: list[str]) -> None:
-        """Write parts whose attempts are durable, in the places reserved for them."""
-        rows: list[Row] = []
-        for part_id in part_ids:
-            part = self.ledger.parts[part_id]
-            attempt = part.attempts[-1] if part.attempts else None
-            if attempt is not None and part.state == State.ATTEMPTED and attempt.bind == bind.name:
-                rows.append((part, len(part.attempts) - 1, network))
-        if len(rows) < len(part_ids):
-            self._overtaken(bind, part_ids, rows)
-        if self.loops.on:
-            self._mark_anew(rows)
-        bodies = [self._body(bind, part) for part, _, _ in rows]
-        if bind.form is not None:
-            rows, bodies = self._written(bind, rows, bodies)
-        if rows and not bind.launch(rows, bodies):
-            wall = self.ports.clock.wall()
-            unsent = [part.part_id for part, _, _ in rows]
-            self.journal.append([Withdrawn(wall, unsent, f"{bind.name} went down before it left")], must=True)
-            station = self.stations.get(bind.carrier.name)
-            if station is not None:  # a probe that never left would time out, and count as failed
-                station.dossier.probe_withdrawn(network, self.ports.clock.monotonic(), bind.label)
-
-    def _overtaken(self, bind: Bind, part_ids: list[str], rows: list[Row]) -> None:
-        """Some ended, or were taken elsewhere after all, while their attempt was written down: it stays here."""
-        bind.release(len(part_ids) - len(rows))
-        leaving = {part.part_id for part, _, _ in rows}
-        stays = [part_id for part_id in part_ids if part_id not in leaving]
-        why = "it was overtaken while it was written down"
-        self.journal.append([Withdrawn(self.ports.clock.wall(), stays, why)], must=True)
-
-    def _written(self, bind: Bind, rows: list[Row], bodies: list[bytes]) -> tuple[list[Row], list[bytes]]:
-        """Those that can be written as this carrier wants them; the others go elsewhere, or end."""
-        assert bind.form is not None
-        fit: list[Row] = []
-        written: list[bytes] = []
-        for row, body in zip(rows, bodies, strict=True):
-            try:
-                written.append(rewrite(bind.form, body))
-                fit.append(row)
-            except Unfit as reason:
-                bind.release(1)
-                part, attempt, network = row
-                station = self.stations.get(bind.carrier.name)
-                if station is not None:
-                    station.dossier.probe_withdrawn(network, self.ports.clock.monotonic(), bind.label)
-                self._answers.unfit(bind, part, attempt, str(reason))
-        return fit, written
-
-    def _mark_anew(self, rows: Iterable[Row]) -> None:
-        """What leaves long after it came may come back long after it came."""
-        late = self.ports.clock.wall() - self.loops.window_s / 2
-        for part, _, _ in rows:
-            if part.accepted_at < late:
-                self.loops.pass_time(self.ports.clock.monotonic())
-                said = parse_sm(part.body)
-                mark = self.loops.mark(said.source_addr, said.destination_addr, said.user_data(), part.esme)
-                if mark:
-                    self.loops.sent([mark], part.esme)
-
-    def _body(self, bind: Bind, part: Part) -> bytes:
-        """The submit_sm body as this carrier gets it: the ESME's own, but for what its contract with us asks."""
-        if part.wants_receipt == 2 or (part.wants_receipt == 0 and bind.carrier.receipts == "always"):
-            # An ESME that asks for failures only is told of those by us; without success we would wait for ever.
-            at = parse_sm(part.body).registered_delivery_at
-            return part.body[:at] + bytes(((part.body[at] & ~3) | 1,)) + part.body[at + 1 :]
-        return part.body
 
     # -- what binds say (carriers/bind.Desk) ---------------------------------------------------------------------------
 

@@ -86,7 +86,7 @@ async def test_an_attempt_overtaken_on_its_way_to_the_disk_is_withdrawn(
                 Attempted(now, "orange", "orange-1", "all", "its turn came", [message_id]),
                 Responded(message_id, 0, now, Blame.OK, 0, "a1"),
             ],
-            lambda _: it.engine.dispatch.launch(bind, "", [message_id]),
+            lambda _: it.engine.dispatch.departures.launch(bind, "", [message_id]),
             must=True,
         )
         await trio.sleep(1)

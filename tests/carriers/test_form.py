@@ -1,4 +1,4 @@
-"""Submits as each carrier's contract wants them, on their way out. smsroute/carriers/form.py, dispatch._written."""
+"""Submits as each carrier's contract wants them, on their way out. smsroute/carriers/form.py, carriers/departure.py."""
 
 from __future__ import annotations
 

@@ -1,0 +1,112 @@
+"""Departure: parts whose attempts are durable leave for their carrier, or it is said why they did not.
+
+Rules:
+- Called right after the commit (`Flight.leave`), in places reserved before it: law 2 is kept by the order of the two.
+- What was overtaken meanwhile, what the bind can no longer send and what cannot be written as its carrier wants it,
+  stays here, gives its place back, and its attempt says so.
+- A body is the platform's own, but for what the contract with this carrier asks (`smpp/rewrite`, receipts we need).
+
+Walk: `carriers/dispatch` calls `launch`; bytes leave by `carriers/bind`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from smsroute.carriers.answers import Answers
+from smsroute.carriers.bind import Bind, Row
+from smsroute.carriers.station import Station
+from smsroute.ledger import Ledger
+from smsroute.message import Part, State, Withdrawn
+from smsroute.policy.loops import Loops
+from smsroute.ports import Ports
+from smsroute.smpp.codec import parse_sm
+from smsroute.smpp.rewrite import Unfit, rewrite
+from smsroute.store.journal import Journal
+
+
+class Board(Protocol):
+    """What departures need of `carriers/dispatch`."""
+
+    ledger: Ledger
+    journal: Journal
+    ports: Ports
+    loops: Loops
+    stations: dict[str, Station]
+
+
+class Departures:
+    """See the module."""
+
+    def __init__(self, board: Board, answers: Answers) -> None:
+        self._board = board
+        self._answers = answers
+
+    def launch(self, bind: Bind, network: str, part_ids: list[str]) -> None:
+        """Write parts whose attempts are durable, in the places reserved for them."""
+        rows: list[Row] = []
+        for part_id in part_ids:
+            part = self._board.ledger.parts[part_id]
+            attempt = part.attempts[-1] if part.attempts else None
+            if attempt is not None and part.state == State.ATTEMPTED and attempt.bind == bind.name:
+                rows.append((part, len(part.attempts) - 1, network))
+        if len(rows) < len(part_ids):
+            self._overtaken(bind, part_ids, rows)
+        if self._board.loops.on:
+            self._mark_anew(rows)
+        bodies = [self._body(bind, part) for part, _, _ in rows]
+        if bind.form is not None:
+            rows, bodies = self._written(bind, rows, bodies)
+        if rows and not bind.launch(rows, bodies):
+            wall = self._board.ports.clock.wall()
+            unsent = [part.part_id for part, _, _ in rows]
+            self._board.journal.append([Withdrawn(wall, unsent, f"{bind.name} went down before it left")], must=True)
+            station = self._board.stations.get(bind.carrier.name)
+            if station is not None:  # a probe that never left would time out, and count as failed
+                station.dossier.probe_withdrawn(network, self._board.ports.clock.monotonic(), bind.label)
+
+    def _overtaken(self, bind: Bind, part_ids: list[str], rows: list[Row]) -> None:
+        """Some ended, or were taken elsewhere after all, while their attempt was written down: it stays here."""
+        bind.release(len(part_ids) - len(rows))
+        leaving = {part.part_id for part, _, _ in rows}
+        stays = [part_id for part_id in part_ids if part_id not in leaving]
+        why = "it was overtaken while it was written down"
+        self._board.journal.append([Withdrawn(self._board.ports.clock.wall(), stays, why)], must=True)
+
+    def _written(self, bind: Bind, rows: list[Row], bodies: list[bytes]) -> tuple[list[Row], list[bytes]]:
+        """Those that can be written as this carrier wants them; the others go elsewhere, or end."""
+        assert bind.form is not None
+        fit: list[Row] = []
+        written: list[bytes] = []
+        for row, body in zip(rows, bodies, strict=True):
+            try:
+                written.append(rewrite(bind.form, body))
+                fit.append(row)
+            except Unfit as reason:
+                bind.release(1)
+                part, attempt, network = row
+                station = self._board.stations.get(bind.carrier.name)
+                if station is not None:
+                    station.dossier.probe_withdrawn(network, self._board.ports.clock.monotonic(), bind.label)
+                self._answers.unfit(bind, part, attempt, str(reason))
+        return fit, written
+
+    def _mark_anew(self, rows: Iterable[Row]) -> None:
+        """What leaves long after it came may come back long after it came."""
+        late = self._board.ports.clock.wall() - self._board.loops.window_s / 2
+        for part, _, _ in rows:
+            if part.accepted_at < late:
+                self._board.loops.pass_time(self._board.ports.clock.monotonic())
+                said = parse_sm(part.body)
+                mark = self._board.loops.mark(said.source_addr, said.destination_addr, said.user_data(), part.esme)
+                if mark:
+                    self._board.loops.sent([mark], part.esme)
+
+    def _body(self, bind: Bind, part: Part) -> bytes:
+        """The submit_sm body as this carrier gets it: the ESME's own, but for what its contract with us asks."""
+        if part.wants_receipt == 2 or (part.wants_receipt == 0 and bind.carrier.receipts == "always"):
+            # An ESME that asks for failures only is told of those by us; without success we would wait for ever.
+            at = parse_sm(part.body).registered_delivery_at
+            return part.body[:at] + bytes(((part.body[at] & ~3) | 1,)) + part.body[at + 1 :]
+        return part.body
