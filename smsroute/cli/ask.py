@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 TIMEOUT_S: Final = 5.0
+SETTLE_TIMEOUT_S: Final = 30.0  # a checkpoint of a busy engine on a slow disk
 ANSWER_OCTETS_MAX: Final = 64 << 20
 READ_OCTETS: Final = 65_536
 

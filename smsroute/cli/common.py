@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
@@ -40,6 +41,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: object, usage_exit: int = 2, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.usage_exit = usage_exit
+        self._negative_number_matcher = re.compile(r"-\d")  # `--since -2h` has a value, no option
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """Say what is wrong and how to find out more, then leave."""
@@ -94,6 +96,15 @@ def find_engine(args: argparse.Namespace) -> Places:
 def print_json(document: object) -> None:
     """One JSON document on stdout, indented at a terminal."""
     print(json.dumps(document, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+
+
+def columns(rows: list[list[str]]) -> list[str]:
+    """Rows of cells as lines of aligned columns, the first row their heads; the last column is as long as it is."""
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]) - 1)]
+    lines = [
+        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
+    ]
+    return [paint(lines[0].rstrip(), "bold"), *(line.rstrip() for line in lines[1:])]
 
 
 def complain(errors: ConfigErrors) -> None:

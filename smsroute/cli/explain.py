@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         print("smsroute explain: expected an ID, or --to NUMBER, and not both", file=sys.stderr)
         return 2
     if args.id:
-        return trace.run(args)
+        return trace.one(args)
     request = {
         "verb": "explain",
         "to": args.to,

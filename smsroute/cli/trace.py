@@ -3,6 +3,8 @@
 Rules:
 - ID is ours, or a carrier's for a message it took. A running engine is asked; without one the store is read as it lies:
   the last checkpoint and the journal behind it, nothing written.
+- `--carrier-id` tries the forms carriers write one id in, and says which one it was; `--to` lists what went to a
+  number. Where several messages are meant they are listed (`cli/found`), to be traced by our id.
 - Numbers are masked unless --reveal, which a running engine writes to its log with the caller's uid. The text is never
   shown.
 - The decisions that stood at its attempts are shown where they are kept; `smsroute explain ID` shows all of them.
@@ -20,10 +22,12 @@ from typing import TYPE_CHECKING, Any
 from smsroute.cli import ask
 from smsroute.cli.common import add_config, add_json, find_engine, paint, print_json
 from smsroute.cli.decided import attempts
+from smsroute.cli.when import add_span
 from smsroute.ops.words import clock, unix
 
 if TYPE_CHECKING:
     from smsroute.config import Places
+    from smsroute.ledger import Ledger
     from smsroute.message import Part
     from smsroute.routing.record import Record
     from smsroute.store.base import Reader
@@ -39,14 +43,34 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     add_config(parser)
     add_json(parser)
-    parser.add_argument("id", metavar="ID", help="the message id we gave, or one a carrier gave")
+    parser.add_argument("id", nargs="?", default="", metavar="ID", help="the id we gave, or one a carrier gave")
+    parser.add_argument("--carrier-id", default="", metavar="ID", help="a carrier's id, in whatever form it writes it")
+    parser.add_argument("--carrier", default="", metavar="NAME", help="whose id that is (default: anybody's)")
+    parser.add_argument("--to", default="", metavar="NUMBER", help="list what went to a number")
+    add_span(parser, "-1d")
+    parser.add_argument("--limit", type=int, default=50, metavar="N", help="list at most so many (default: 50)")
     parser.add_argument("--reveal", action="store_true", help="show whole numbers")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Find, show, and say 0 or 1; `smsroute explain ID` shows why instead of what."""
+    """Find, show, and say 0 or 1."""
+    if sum(map(bool, (args.id, args.carrier_id, args.to))) != 1 or (args.carrier and not args.carrier_id):
+        print("smsroute trace: expected one of ID, --carrier-id ID [--carrier NAME], --to NUMBER", file=sys.stderr)
+        return 2
+    if args.id:
+        return one(args)
+    from smsroute.cli import found
+
+    return found.run(args)
+
+
+def one(args: argparse.Namespace, matched: Document | None = None) -> int:
+    """One message by its id; `smsroute explain ID` shows why instead of what. `matched`: by which carrier's id it was
+    found."""
     try:
         document = find(find_engine(args), args.id, args.reveal, offline=getattr(args, "offline", False))
+        if matched is not None:
+            document["matched"] = matched
     except NotFound as error:
         if args.json:
             print_json({"error": str(error)})
@@ -120,6 +144,16 @@ def _decisions(reader: Reader, part: Part, places: Places) -> list[Record | None
 
 def _in_journal(reader: Reader, wanted: str) -> Part | None:
     """The part as a ledger would know it after the checkpoint and every row behind it."""
+    ledger = replayed(reader)
+    for part_id in (wanted, wanted.upper()):
+        if part_id in ledger.parts:
+            return ledger.parts[part_id]
+    named = (part for part in ledger.parts.values() if any(one.carrier_message_id == wanted for one in part.attempts))
+    return next(named, None)
+
+
+def replayed(reader: Reader) -> Ledger:
+    """What a dead engine knew at its last commit. Raises StoreError."""
     from smsroute.config import Limits
     from smsroute.ledger import Ledger
 
@@ -131,11 +165,7 @@ def _in_journal(reader: Reader, wanted: str) -> Part | None:
     for _, events in recovered.events():
         for event in events:
             ledger.apply(event)
-    for part_id in (wanted, wanted.upper()):
-        if part_id in ledger.parts:
-            return ledger.parts[part_id]
-    named = (part for part in ledger.parts.values() if any(one.carrier_message_id == wanted for one in part.attempts))
-    return next(named, None)
+    return ledger
 
 
 def _in_history(reader: Reader, wanted: str, places: Places) -> Part | None:
@@ -158,6 +188,9 @@ def _in_history(reader: Reader, wanted: str, places: Places) -> Part | None:
 def _show(document: Document) -> None:
     now = ask.now()
     _show_head(document)
+    if "matched" in document:
+        matched = document["matched"]
+        print(f"  found as {matched['id']} of {matched['carrier']}: the id {matched['how']}")
     if "multipart" in document:
         print(f"  one of {document['multipart']['parts']} parts, reference {document['multipart']['reference']}")
     for line in document["lines"]:

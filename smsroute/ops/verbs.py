@@ -24,7 +24,9 @@ from smsroute.ops.explain import Unanswerable, assume, assumptions, explain, que
 from smsroute.ops.look import Desk
 from smsroute.ops.past import decisions_of
 from smsroute.ops.reload import Reloads
+from smsroute.ops.search import best, forms, hits, in_memory, told
 from smsroute.ops.story import story, unknown
+from smsroute.ops.words import iso
 from smsroute.routing import decide
 from smsroute.routing.decide import Plan
 from smsroute.routing.record import Record
@@ -80,10 +82,12 @@ class Verbs:
             "health": self._health,
             "explain": self._explain,
             "trace": self._trace,
+            "named": self._named,
             "drain": self._drain,
             "resume": self._resume,
             "reload": self._reload,
             "config": self._config,
+            "checkpoint": self._checkpoint,
             "stop": self._stop,
         }
 
@@ -124,6 +128,12 @@ class Verbs:
         """What runs, for `smsroute diff`; in a thread, as a million prefixes take their time."""
         engine = self._engine
         return {"summary": await engine.ports.blocking.run(summary, engine.config)}
+
+    async def _checkpoint(self, request: Mapping[str, Any], peer: str) -> Document:
+        """Bring the store up to this moment, for verbs that read it themselves; `at` is older if the disk refused."""
+        journal = self._engine.journal
+        await journal.checkpoint()
+        return {"at": iso(journal.checkpointed_at)}
 
     async def _trace(self, request: Mapping[str, Any], peer: str) -> Document:
         wanted = _word(request, "id")
@@ -169,6 +179,23 @@ class Verbs:
             part_id = (await run(store.find, carrier, [wanted])).get(wanted)
             part = await run(store.story, part_id) if part_id else None
         return part
+
+    async def _named(self, request: Mapping[str, Any], peer: str) -> Document:
+        """The messages that a carrier's id may mean, in memory or not, and how each follows from it."""
+        engine, keys = self._engine, forms(_word(request, "id"))
+        carrier, reveal = _word(request, "carrier"), request.get("reveal") is True
+        found = []
+        try:
+            for name in [carrier] if carrier else engine.config.carriers:
+                stored = await engine.ports.blocking.run(engine.store.find, name, list(keys))
+                found += hits(name, {**stored, **in_memory(engine.ledger, name, keys)}, keys)
+            chosen = best(found)
+            parts = {hit.part_id: self._in_memory(hit.part_id) or await self._in_store(hit.part_id) for hit in chosen}
+        except StoreError as error:
+            raise Refusal(f"the store cannot be asked: {error}") from error
+        if reveal and chosen:
+            log.warning("number.revealed", part=[hit.part_id for hit in chosen], by=peer)
+        return {"messages": told(chosen, parts, engine.ports.clock.wall(), reveal=reveal)}
 
     async def _drain(self, request: Mapping[str, Any], peer: str) -> Document:
         reason = _word(request, "reason") or "no reason given"

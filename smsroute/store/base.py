@@ -19,7 +19,7 @@ from typing import Final, Literal, Protocol
 import attrs
 import msgspec
 
-from smsroute.message import AnyEvent, Part, unpack, unpack_part
+from smsroute.message import AnyEvent, Part, Receipted, unpack, unpack_part
 
 Kind = Literal["busy", "full", "failed", "fenced"]
 
@@ -90,6 +90,14 @@ class Sample:
 
 
 @attrs.frozen
+class Page:
+    """Parts in the order of their ids. `through`: behind which id the next page begins; "" = this was the last."""
+
+    parts: Sequence[Part]
+    through: str
+
+
+@attrs.frozen
 class Recovered:
     """The last checkpoint, if any, and the journal's rows behind it, in order, without a gap.
 
@@ -143,14 +151,23 @@ class Reader(Protocol):
     def find(self, carrier: str, keys: Sequence[str]) -> dict[str, str]:
         """{key: part_id} for those of `keys` (as `carrier`'s receipts write ids) that name an attempt; the latest."""
 
-    def sent_to(self, destination_addr: str, since: float, until: float, limit: int) -> list[Part]:
-        """Finished parts to a number, accepted in [since, until) (Unix seconds), the latest first."""
-
     def finished_since(self, ended_at: float, part_id: str, limit: int) -> list[Part]:
         """Finished parts behind (ended_at, part_id), in that order: one page of an export. Begin with (0, "").
 
         A part shows up with the checkpoint after its end: stop a few checkpoint intervals before now.
         """
+
+    def addressed(self, numbers: Sequence[str], since: float, until: float, limit: int) -> list[Part]:
+        """Parts to one of `numbers` (one handset, as ESMEs may write it; the first is the shortest, and part of each
+        other), open ones included as the last checkpoint knows them, accepted in [since, until) (Unix seconds), the
+        latest first."""
+
+    def page(self, after: str, before: str, since: float, until: float, rows: int) -> Page:
+        """Parts accepted in [since, until) (Unix seconds) among the next `rows` whose ids lie in (after, before), open
+        ones included; all as one checkpoint left them. At most twice `rows` come."""
+
+    def orphans(self) -> list[Receipted]:
+        """The receipts that match nothing yet, as the last checkpoint parked them, the oldest first."""
 
     def sample(self, since: float, until: float, limit: int) -> Sample:
         """About `limit` of the parts accepted in [since, until) (Unix seconds), open and finished: one of

@@ -74,6 +74,7 @@ class Journal:
         self._on_applied = on_applied
         self.faults = 0
         self._not_before = 0.0
+        self._checkpointing = trio.Lock()
         self._queue: deque[Entry] = deque()
         self._pending = 0
         self._wake = trio.Event()
@@ -237,7 +238,12 @@ class Journal:
                 log.error("prune.failed", kind=error.kind, error=str(error))
 
     async def checkpoint(self) -> None:
-        """One checkpoint. A disk that fails here is told and tried again at the next: nothing is lost by waiting."""
+        """One checkpoint, `run_checkpoints`' or one that somebody asks for between two of them. A disk that fails here
+        is told and tried again at the next: nothing is lost by waiting."""
+        async with self._checkpointing:
+            await self._checkpoint()
+
+    async def _checkpoint(self) -> None:
         through = self.seq
         if through > self._checkpointed_seq:
             try:

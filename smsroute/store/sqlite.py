@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Final
 from zlib import crc32
 
-from smsroute.message import Part
+from smsroute.message import Part, Receipted
 from smsroute.store import decisions, history
-from smsroute.store.base import Checkpoint, Counts, DecisionRow, Recovered, Sample, StoreError, StoreLimits
+from smsroute.store.base import Checkpoint, Counts, DecisionRow, Page, Recovered, Sample, StoreError, StoreLimits
 from smsroute.store.sqlite_file import (
     HISTORY,
     JOURNAL,
@@ -105,15 +105,24 @@ class SqliteReader:
         with self._shelf.use(f"look up {len(keys)} ids of {carrier}") as db:
             return history.find(db, carrier, keys)
 
-    def sent_to(self, destination_addr: str, since: float, until: float, limit: int) -> list[Part]:
-        where = "WHERE destination_addr = ? AND accepted_at >= ? AND accepted_at < ? ORDER BY accepted_at DESC LIMIT ?"
-        with self._shelf.use("look up a number") as db:
-            return history.parts(db, where, (destination_addr, since, until, limit))
-
     def finished_since(self, ended_at: float, part_id: str, limit: int) -> list[Part]:
         where = "WHERE (ended_at, part_id) > (?, ?) AND ended_at > 0 ORDER BY ended_at, part_id LIMIT ?"
         with self._shelf.use("read what ended") as db:
             return history.parts(db, where, (ended_at, part_id, limit))
+
+    def addressed(self, numbers: Sequence[str], since: float, until: float, limit: int) -> list[Part]:
+        with self._shelf.use("look up a number") as db:
+            db.execute("BEGIN")
+            return history.addressed(db, numbers, since, until, limit)
+
+    def page(self, after: str, before: str, since: float, until: float, rows: int) -> Page:
+        with self._shelf.use("read a page of messages") as db:
+            db.execute("BEGIN")
+            return history.page(db, (after, before), (since, until), rows)
+
+    def orphans(self) -> list[Receipted]:
+        with self._shelf.use("read the parked receipts") as db:
+            return history.orphans(db)
 
     def sample(self, since: float, until: float, limit: int) -> Sample:
         with self._shelf.use("read a sample of the messages") as db:

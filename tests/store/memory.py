@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from zlib import crc32
 
 import attrs
+import msgspec
 
-from smsroute.message import Part, pack_part, unpack_part
-from smsroute.store.base import FACTS_MAX, Checkpoint, Counts, DecisionRow, Recovered, Sample, StoreError
+from smsroute.message import Part, Receipted, pack_part, unpack_part
+from smsroute.store.base import FACTS_MAX, Checkpoint, Counts, DecisionRow, Page, Recovered, Sample, StoreError
 from tests.store.parts import as_row
 
 
@@ -103,8 +104,7 @@ class MemoryStore:
         return [last[network] for network in sorted(last)]
 
     def sample(self, since: float, until: float, limit: int) -> Sample:
-        every = [*self._by_end(), *map(unpack_part, self._disk.open.values())]
-        found = sorted((p for p in every if since <= p.accepted_at < until), key=lambda part: part.part_id)
+        found = [part for part in self._all() if since <= part.accepted_at < until]
         step = max(1, -(-len(found) // max(1, limit)))
         return Sample([found[n] for n in range(len(found)) if n % step == self._turn(n // step, step)], len(found))
 
@@ -136,12 +136,23 @@ class MemoryStore:
         )
         return {key: part_id for _, key, part_id in named if key and key in keys}
 
-    def sent_to(self, destination_addr: str, since: float, until: float, limit: int) -> list[Part]:
-        parts = sorted(self._by_end(), key=lambda part: -part.accepted_at)
-        return [p for p in parts if p.destination_addr == destination_addr and since <= p.accepted_at < until][:limit]
-
     def finished_since(self, ended_at: float, part_id: str, limit: int) -> list[Part]:
         return [part for part in self._by_end() if (part.ended_at, part.part_id) > (ended_at, part_id)][:limit]
+
+    def addressed(self, numbers: Sequence[str], since: float, until: float, limit: int) -> list[Part]:
+        ours = [part for part in self._all() if part.destination_addr in numbers and since <= part.accepted_at < until]
+        return sorted(ours, key=lambda part: -part.accepted_at)[:limit]
+
+    def page(self, after: str, before: str, since: float, until: float, rows: int) -> Page:
+        every = [part for part in self._all() if after < part.part_id < before]
+        some = every[:rows]
+        through = some[-1].part_id if len(some) < len(every) else ""
+        return Page([part for part in some if since <= part.accepted_at < until], through)
+
+    def orphans(self) -> list[Receipted]:
+        if not self._disk.state:
+            return []
+        return msgspec.convert(msgspec.msgpack.decode(self._disk.state)["orphans"], list[Receipted])
 
     def counts(self, ended_since: float = 0.0) -> Counts:
         ended = Counter(int(part.state) for part in self._by_end() if part.ended_at >= ended_since)
@@ -151,6 +162,10 @@ class MemoryStore:
     def close(self) -> None:
         if not self._reading:
             self._disk.taken = False
+
+    def _all(self) -> list[Part]:
+        every = [*self._by_end(), *map(unpack_part, self._disk.open.values())]
+        return sorted(every, key=lambda part: part.part_id)
 
     def _by_end(self) -> list[Part]:
         return sorted(map(unpack_part, self._disk.ended.values()), key=lambda part: (part.ended_at, part.part_id))

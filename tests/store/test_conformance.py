@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from smsroute.message import Attempt, Started, State
+from smsroute.ledger import Ledger
+from smsroute.message import Attempt, Receipted, Started, State
 from smsroute.store.base import FACTS_MAX, Checkpoint, DecisionRow, StoreError
 from tests.store.conftest import Home
 from tests.store.parts import T0, as_row, checkpoint, opened, part, record
@@ -198,15 +199,52 @@ class TestHistory:
         assert store.find("orange", []) == {}
 
     def test_parts_are_found_by_number_the_latest_first(self, home: Home) -> None:
-        """Within [since, until), up to a limit."""
-        parts = [part(number) for number in range(8)]
-        for one in parts[:6]:
-            one.destination_addr = "33600000000"
+        """Open ones and finished ones, in whichever form the ESME wrote the number, within [since, until), up to a
+        limit; a number that begins alike is another."""
+        parts = [part(number, ended=number % 2 == 0) for number in range(8)]
+        for one, written in zip(parts, ["33600000000", "+33600000000", "0033600000000"] * 2, strict=False):
+            one.destination_addr = written
+        parts[6].destination_addr, parts[7].destination_addr = "336000000001", "+336000000002"
         store = home.open()
         store.append(1, record(1))
-        store.checkpoint(checkpoint(1, ended=parts))
-        found = store.sent_to("33600000000", parts[1].accepted_at, parts[5].accepted_at, 3)
+        store.checkpoint(checkpoint(1, ended=parts[::2], still_open=parts[1::2]))
+        numbers = ["33600000000", "+33600000000", "0033600000000"]
+        found = store.addressed(numbers, parts[1].accepted_at, parts[5].accepted_at, 3)
         assert [one.part_id for one in found] == [parts[n].part_id for n in (4, 3, 2)]
+        assert found[1] == parts[3]
+        assert len(store.addressed(numbers, 0.0, T0 * 2, 100)) == 6
+
+    @pytest.mark.parametrize("rows", [1, 2, 3, 7, 100])
+    def test_pages_show_every_part_once(self, home: Home, rows: int) -> None:
+        """Open and finished ones in the order of their ids, whatever a page holds, between two ids and two times."""
+        parts = [part(number, ended=number % 3 > 0) for number in range(20)]
+        store = home.open()
+        store.append(1, record(1))
+        store.checkpoint(
+            checkpoint(1, ended=[one for one in parts if one.ended_at], still_open=[p for p in parts if not p.ended_at])
+        )
+        after, seen = parts[1].part_id, []
+        while True:
+            page = store.page(after, parts[18].part_id, parts[4].accepted_at, parts[17].accepted_at, rows)
+            assert len(page.parts) <= 2 * rows
+            seen += page.parts
+            if not page.through:
+                break
+            after = page.through
+        assert seen == [as_row(one) if one.ended_at else one for one in parts[4:17]]
+
+    def test_parked_receipts_are_read_from_the_checkpoint(self, home: Home) -> None:
+        """Those the ledger parked, the oldest first; none before the first checkpoint."""
+        store = home.open()
+        assert store.orphans() == []
+        ledger = Ledger(orphans_max=10, multiparts_max=10)
+        parked = [Receipted("orange", T0 + n, [f"{n}"], State.DELIVERED, "000", "DELIVRD", "336") for n in range(3)]
+        for orphan in parked:
+            ledger.apply(orphan)
+        store.append(1, record(1))
+        changes = ledger.take()
+        store.checkpoint(Checkpoint(1, changes.open, (), changes.at_rest, changes.state))
+        assert home.reader().orphans() == parked
 
     def test_an_export_pages_through_every_finished_part_once(self, home: Home) -> None:
         """Parts that ended in the same instant fall on neither side of a page's edge twice."""

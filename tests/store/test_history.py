@@ -113,11 +113,12 @@ def test_a_checkpoint_is_a_few_statements(tmp_path: Path) -> None:
     [
         (lambda store: store.story("N1"), "sqlite_autoindex_message_1|PRIMARY KEY"),
         (lambda store: store.find("orange", ["1", "2"]), "attempt_by_receipt_key"),
-        (lambda store: store.sent_to("33600000001", 0, T0 * 2, 10), "message_by_destination"),
+        (lambda store: store.addressed(["33600000001", "+33600000001"], 0, T0 * 2, 10), "message_by_destination"),
+        (lambda store: store.page("N1", "N2", 0, T0 * 2, 10), "sqlite_autoindex_message_1|PRIMARY KEY"),
         (lambda store: store.finished_since(T0, "N1", 10), "message_by_end"),
         (lambda store: store.counts(T0), "message_by_end"),
     ],
-    ids=["story", "find", "sent_to", "finished_since", "counts"],
+    ids=["story", "find", "addressed", "page", "finished_since", "counts"],
 )
 def test_no_question_reads_a_whole_table(store: SqliteStore, call: object, index: str) -> None:
     """A month of history must not make a question slow: each uses its index and sorts nothing."""
