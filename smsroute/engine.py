@@ -45,7 +45,7 @@ from smsroute.carriers.watch import Watch
 from smsroute.config import Config
 from smsroute.esmes.accept import Accept
 from smsroute.esmes.deliver import Deliver
-from smsroute.esmes.listener import Doors, server_tls
+from smsroute.esmes.listener import Doors
 from smsroute.ids import MessageIds
 from smsroute.ledger import Ledger
 from smsroute.message import AnyEvent, Doubted, Started, State
@@ -55,6 +55,7 @@ from smsroute.ports import Listener, Ports
 from smsroute.routing.table import Table
 from smsroute.store.base import Store
 from smsroute.store.journal import Journal
+from smsroute.tls import DoorTls
 
 log: Final = structlog.get_logger("smsroute.engine")
 
@@ -93,6 +94,7 @@ class Engine:
         self.decisions = Decisions(store, ports, config.limits, lambda: self.config.digest)
         self.dispatch.decided = self.decisions.decided
         self.listeners: list[Listener] = []
+        self._certificates: dict[str, DoorTls] = {}  # of the doors that have one, by address
         self.draining = False
         self._stop = trio.Event()
 
@@ -114,12 +116,14 @@ class Engine:
         """Carriers, ESMEs and routes as `config` has them, from now on, with no bind dropped that need not be.
 
         `table`: of those routes, where it was built already, off the loop: a million prefixes take half a second.
-        What differs among `FIXED` holds as it was, and `revision.waits` names it.
+        What differs among `FIXED` holds as it was, and `revision.waits` names it; doors stay open, and show their
+        certificates as the files have them now.
         """
         waits = tuple(key for key in FIXED if getattr(config, key) != getattr(self.config, key))
         self.config = attrs.evolve(config, **{key: getattr(self.config, key) for key in waits})
         self.accept.adopt(self.config)
         self.doors.adopt(self.config)
+        self._renew_certificates()
         self.dispatch.adopt(self.config, table or Table.of(self.config))
         self.revision = Revision(self.ports.clock.wall(), waits)
 
@@ -160,8 +164,19 @@ class Engine:
 
     async def _open_doors(self) -> None:
         for listen in self.config.listen:
-            tls = None if listen.tls is None else server_tls(listen.tls)
+            tls = None if listen.tls is None else DoorTls(listen.tls)
+            if tls is not None:
+                self._certificates[f"{listen.host}:{listen.port}"] = tls
             self.listeners.append(await self.ports.network.listen(listen.host, listen.port, tls))
+
+    def _renew_certificates(self) -> None:
+        """The doors' certificates as their files have them now; `tls.prove` has tried them a moment ago."""
+        for door, tls in self._certificates.items():
+            try:
+                if tls.renew():
+                    log.info("door.certificate_renewed", door=door)
+            except OSError as error:
+                log.error("door.certificate_kept", door=door, reason=str(error))
 
     async def _doubt_what_was_in_flight(self) -> None:
         now = self.ports.clock.wall()

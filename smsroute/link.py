@@ -23,7 +23,7 @@ from typing import Final
 import trio
 
 from smsroute.config import Limits
-from smsroute.ports import Clock
+from smsroute.ports import Clock, why_no_tls
 from smsroute.smpp.session import Received, Session, SessionLimits
 
 Receiver = Callable[[Sequence[Received]], Awaitable[None]]
@@ -114,7 +114,7 @@ class Link:
             try:
                 data = await self._stream.receive_some(size)
             except BROKEN as error:
-                self.close(f"link lost: {error or type(error).__name__}")
+                self.close(f"link lost: {_said(error)}")
                 return
             self._listens = False
             if not data:
@@ -139,7 +139,7 @@ class Link:
             try:
                 await self._stream.send_all(data)
             except BROKEN as error:
-                self.close(f"link lost: {error or type(error).__name__}")
+                self.close(f"link lost: {_said(error)}")
                 return
             self._buffered -= len(data)
 
@@ -174,7 +174,15 @@ class Link:
         with trio.move_on_after(self._limits.unbind_timeout_s):
             while self._buffered and not self.why:
                 await self._flushed.wait()
+            if isinstance(self._stream, trio.SSLStream) and not self.why:
+                await self._stream.aclose()  # TLS has a goodbye of its own; without it a strict peer sees a fault
         self.why = self.why or self._last_words or self.session.close_reason or "session closed"
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error.__cause__, ssl.SSLError):
+        return f"TLS: {why_no_tls(error)}"
+    return str(error) or type(error).__name__
 
 
 def session_limits(limits: Limits, *, window: int, response_timeout_s: float, enquire_link_s: float) -> SessionLimits:

@@ -29,6 +29,9 @@ import attrs
 import trio
 
 T = TypeVar("T")
+Certificates = Callable[[], ssl.SSLContext]
+"""Asked for every link that comes in, so that a new certificate needs no new door."""
+
 Handler = Callable[[trio.abc.Stream, str], Awaitable[None]]
 """What serves one accepted stream: (stream, peer IP address)."""
 
@@ -59,10 +62,13 @@ class Entropy(Protocol):
 class Network(Protocol):
     """TCP and TLS."""
 
-    async def connect(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> trio.abc.Stream:
-        """Dial. Raises OSError (or ssl.SSLError, one of its kind) when nobody answers."""
+    async def connect(
+        self, host: str, port: int, tls: ssl.SSLContext | None = None, server_name: str = ""
+    ) -> trio.abc.Stream:
+        """Dial, and shake hands with `tls`: the certificate is to bear `server_name`, or `host` without one. Raises
+        OSError, in words for people, when nobody answers or who answers is not believed."""
 
-    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> Listener:
+    async def listen(self, host: str, port: int, tls: Certificates | None = None) -> Listener:
         """Open a door. Raises OSError when the port is taken. Port 0 asks for a free one."""
 
 
@@ -116,9 +122,9 @@ class SystemEntropy:
 
 
 class SystemListener:
-    """One listening TCP socket, with TLS around each stream when given a context."""
+    """One listening TCP socket, with TLS around each stream when given certificates."""
 
-    def __init__(self, listeners: list[trio.SocketListener], tls: ssl.SSLContext | None) -> None:
+    def __init__(self, listeners: list[trio.SocketListener], tls: Certificates | None) -> None:
         self._listeners = listeners
         self._tls = tls
         self.port: int = listeners[0].socket.getsockname()[1]
@@ -131,7 +137,7 @@ class SystemListener:
             except OSError:  # it was reset between SYN and here: a port scan must not end the engine
                 await trio.aclose_forcefully(stream)
                 return
-            await handler(stream if self._tls is None else trio.SSLStream(stream, self._tls, server_side=True), peer)
+            await handler(stream if self._tls is None else trio.SSLStream(stream, self._tls(), server_side=True), peer)
 
         await trio.serve_listeners(one, self._listeners)
 
@@ -143,7 +149,9 @@ class SystemListener:
 class SystemNetwork:
     """The machine's TCP stack. TCP_NODELAY on both sides: at low rates the delay would be the whole latency."""
 
-    async def connect(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> trio.abc.Stream:
+    async def connect(
+        self, host: str, port: int, tls: ssl.SSLContext | None = None, server_name: str = ""
+    ) -> trio.abc.Stream:
         try:
             stream = await trio.open_tcp_stream(host, port)
         except UnicodeError as error:
@@ -155,13 +163,59 @@ class SystemNetwork:
                 raise OSError(first.errno, os.strerror(first.errno)) from error  # "refused" says more than "all failed"
             raise
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return stream if tls is None else trio.SSLStream(stream, tls, server_hostname=host)
+        if tls is None:
+            return stream
+        secure = trio.SSLStream(stream, tls, server_hostname=server_name or host)
+        try:
+            await secure.do_handshake()
+        except trio.BrokenResourceError as error:
+            await trio.aclose_forcefully(secure)
+            raise OSError(f"TLS: {why_no_tls(error, server_name or host)}") from error
+        except BaseException:
+            await trio.aclose_forcefully(secure)
+            raise
+        return secure
 
-    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> Listener:
+    async def listen(self, host: str, port: int, tls: Certificates | None = None) -> Listener:
         try:
             return SystemListener(await trio.open_tcp_listeners(port, host=host, backlog=LISTEN_BACKLOG), tls)
         except UnicodeError as error:
             raise _no_name(host) from error
+
+
+def why_no_tls(error: BaseException, name: str = "") -> str:
+    """Why a TLS stream came to nothing, for people. `name`: what the peer's certificate was to bear."""
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return CERTIFICATE_FAULTS.get(cause.verify_code, cause.verify_message).format(name=name)
+    if isinstance(cause, ssl.SSLError) and cause.reason:
+        return TLS_FAULTS.get(cause.reason) or cause.reason.lower().replace("_", " ")
+    return str(cause or "") or "the peer closed the link while hands were shaken"
+
+
+# OpenSSL's X509_V_ERR codes and alerts that people meet, in words that say what to do.
+CERTIFICATE_FAULTS = {
+    9: "its certificate is not valid yet (or our clock is wrong)",
+    10: "its certificate has expired",
+    18: "its certificate is signed by itself; trust it with `ca`",
+    19: "its certificate is from an unknown authority; trust that with `ca`",
+    20: "its certificate is from an unknown authority; trust that with `ca`",
+    21: "its certificate is from an unknown authority; trust that with `ca`",
+    23: "its certificate has been revoked",
+    62: "its certificate is for other names than {name}; name the right one with `server_name`",
+    64: "its certificate is not for the address {name}; name what it bears with `server_name`",
+}
+TLS_FAULTS = {
+    "WRONG_VERSION_NUMBER": "it does not speak TLS",
+    "HTTP_REQUEST": "it speaks HTTP, no TLS",
+    "UNSUPPORTED_PROTOCOL": "it speaks no version from TLS 1.2 on",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "it speaks no version from TLS 1.2 on",
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "it showed no certificate",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants a certificate of ours",
+    "TLSV1_ALERT_UNKNOWN_CA": "it does not trust who signed our certificate",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "it does not take our certificate",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "our certificate has expired, it says",
+}
 
 
 def _no_name(host: str) -> OSError:

@@ -19,7 +19,6 @@ Walk: run by `engine`, one task each; `carriers/dispatch` reserves and launches;
 from __future__ import annotations
 
 import random
-import ssl
 from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
@@ -46,6 +45,7 @@ from smsroute.smpp.session import (
     SessionLimits,
     TimedOut,
 )
+from smsroute.tls import client_context
 
 log: Final = structlog.get_logger("smsroute.bind")
 
@@ -249,8 +249,12 @@ class Bind:
         """One life of the session. Returns whether only an operator can mend why it ended."""
         self._set("connecting", self.reason if self.tried else f"dialling {self._host}:{self._port}")
         try:
+            tls = self.place.config.tls
+            context = None if tls is None else client_context(tls)
             with trio.fail_after(self._limits.connect_timeout_s):
-                stream = await self._ports.network.connect(self._host, self._port, self._tls())
+                stream = await self._ports.network.connect(
+                    self._host, self._port, context, "" if tls is None else tls.server_name
+                )
         except (OSError, trio.TooSlowError) as error:
             self._down(f"cannot reach {self._host}:{self._port}: {error or 'no answer'}")
             return False
@@ -348,15 +352,6 @@ class Bind:
             addr_npi=carrier.addr_npi,
             address_range=carrier.address_range,
         )
-
-    def _tls(self) -> ssl.SSLContext | None:
-        tls = self.place.config.tls
-        if tls is None:
-            return None
-        context = ssl.create_default_context(cafile=str(tls.ca) if tls.ca else None)
-        if tls.certificate is not None:
-            context.load_cert_chain(tls.certificate, tls.key)
-        return context
 
     def _down(self, why: str) -> None:
         self._set("down", why)

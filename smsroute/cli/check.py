@@ -4,7 +4,7 @@ Rules:
 - Exit 0 when it can be loaded, 1 when not; warnings are told and change nothing.
 - Errors go to stderr, one a line, `file:line:column: what, what was expected`, so that editors can jump to them.
 
-Walk: `config.load`, then `config.show` for `--defaults`.
+Walk: `config.load` (`tls.load_proven` where the TLS files are), then `config.show` for `--defaults`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 import attrs
 
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """Check, print, and say 0 or 1."""
     directory = config_directory(args.directory or args.config)
     try:
-        config = load(directory, os.environ, secrets=not args.no_secrets)
+        config = _load(directory, secrets=not args.no_secrets)
     except ConfigErrors as wrong:
         if args.json:
             print_json(_document(False, wrong.errors, wrong.warnings))
@@ -70,6 +71,14 @@ def run(args: argparse.Namespace) -> int:
             source = f", {network.source}" if network.source else ""
             print(f"  network {network.name}: {count:,} prefix{'' if count == 1 else 'es'}{source}")
     return 0
+
+
+def _load(directory: Path, *, secrets: bool) -> Config:
+    if not secrets:
+        return load(directory, os.environ, secrets=False)
+    from smsroute.tls import load_proven
+
+    return load_proven(directory, os.environ)
 
 
 def _tell(errors: tuple[ConfigError, ...], warnings: tuple[ConfigError, ...]) -> None:

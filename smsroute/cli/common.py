@@ -73,14 +73,19 @@ def config_directory(given: str | None) -> Path:
     return LOCAL if LOCAL.is_dir() else SYSTEM
 
 
-def load_config(args: argparse.Namespace, secrets: bool = True) -> Config:
+def load_config(args: argparse.Namespace, secrets: bool = True, *, proven: bool = False) -> Config:
     """The Config of the folder `args.config` names. Raises ConfigWrong: `cli.main` makes words and an exit code of it.
 
     `secrets=False` for verbs that a person runs away from the engine's environment: see `smsroute.config.load`.
+    `proven`: with its TLS files tried.
     """
     from smsroute.config import ConfigErrors, load
 
     try:
+        if proven:
+            from smsroute.tls import load_proven
+
+            return load_proven(config_directory(args.config), os.environ)
         return load(config_directory(args.config), os.environ, secrets)
     except ConfigErrors as errors:
         raise ConfigWrong(errors) from errors

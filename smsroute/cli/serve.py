@@ -25,7 +25,7 @@ import structlog
 import trio
 
 from smsroute.cli.common import add_config, load_config
-from smsroute.config import Config, load
+from smsroute.config import Config
 from smsroute.engine import Engine, build
 from smsroute.ops.control import Control
 from smsroute.ops.log import configure
@@ -36,6 +36,7 @@ from smsroute.ops.web import Web
 from smsroute.ports import Listener, Ports, listen_unix, system_ports
 from smsroute.store import open_store
 from smsroute.store.base import Store, StoreError
+from smsroute.tls import load_proven
 
 log: Final = structlog.get_logger("smsroute.serve")
 
@@ -67,7 +68,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve, and say 0 after an orderly stop, 1 when it could not start or was cut short."""
-    config = load_config(args)
+    config = load_config(args, proven=True)
     configure(args.log_level, pretty=args.log_format == "text" or (args.log_format == "auto" and sys.stderr.isatty()))
     for warning in config.warnings:
         log.warning("config.odd", what=str(warning))
@@ -86,7 +87,7 @@ async def _serve(config: Config, ports: Ports) -> int:
     code = 1
     try:
         engine = await build(config, ports, store)
-        reloads = Reloads(engine, partial(load, config.directory, dict(os.environ)))
+        reloads = Reloads(engine, partial(load_proven, config.directory, dict(os.environ)))
         verbs = Verbs(engine, reloads)
         doors: list[Control | Web] = [Control(_open_control(config, ops), verbs.table(), config.limits)]
         if config.http is not None:

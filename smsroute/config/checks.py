@@ -13,6 +13,8 @@ import os
 from itertools import product
 from typing import Any, Final
 
+import attrs
+
 from smsroute.config.hours import UTC
 from smsroute.config.limits import CONTROL_PATH_OCTETS_MAX, Limits
 from smsroute.config.nouns import BindConfig, Carrier, Config, Esme, Listen, Route, Tls
@@ -60,13 +62,32 @@ def _tls(reader: Reader, tls: Tls, steps: Steps) -> bool:
 
 
 def _listen(reader: Reader, listen: Listen, steps: Steps) -> bool:
-    if listen.tls is None or listen.tls.certificate is not None:
+    tls = listen.tls
+    if tls is None:
         return True
-    reader.problems.error(reader.where[(*steps, "tls")], "`tls` of a listener, expected `certificate` and `key` in it")
+    well = tls.certificate is not None
+    if not well:
+        at = reader.where[(*steps, "tls")]
+        reader.problems.error(at, "`tls` of a listener, expected `certificate` and `key` in it")
+    for key in ("server_name", "verify"):
+        well &= _unused(reader, tls, key, (*steps, "tls"), "expected it towards carriers only")
+    if tls.ca is None:
+        well &= _unused(reader, tls, "client_certificates", (*steps, "tls"), "expected `ca` beside it")
+    return well
+
+
+def _unused(reader: Reader, noun: Tls, key: str, steps: Steps, wanted: str) -> bool:
+    """Tell a key that has no meaning where it stands, unless it says what holds anyway."""
+    if getattr(noun, key) == getattr(attrs.fields(Tls), key).default:
+        return True
+    reader.problems.error(reader.where[(*steps, key)], f"`{key}` means nothing here, {wanted}")
     return False
 
 
 def _bind(reader: Reader, bind: BindConfig, steps: Steps) -> bool:
+    tls = bind.tls
+    if tls and not _unused(reader, tls, "client_certificates", (*steps, "tls"), "expected it on a listener only"):
+        return False
     if bind.receiver_address is None or bind.mode == "pair":
         return True
     at = reader.where[(*steps, "receiver_address")]
@@ -175,6 +196,7 @@ def warnings(reader: Reader, config: Config) -> None:
         _certified(reader, route, ("routes", index))
     _shadowed(reader, config.routes)
     _overlaps(reader, config)
+    _unverified(reader, config)
     named = {target for route in config.routes for target in route.to}
     for name in config.networks:
         if config.routes and name not in named:
@@ -273,6 +295,15 @@ def _overlap(
 
 def _place(route: Route) -> str:
     return f"`{route.name}` ({route.path}:{route.line})"
+
+
+def _unverified(reader: Reader, config: Config) -> None:
+    for name, carrier in config.carriers.items():
+        for index, bind in enumerate(carrier.binds):
+            if bind.tls is not None and not bind.tls.verify:
+                at = reader.where[("carriers", name, "binds", index, "tls", "verify")]
+                said = f"carrier `{name}` is not verified: anybody on the way may pose as it"
+                reader.problems.warn(at, f"{said}, expected `ca` with whom to trust")
 
 
 def _doors(reader: Reader, config: Config, name: str, esme: Esme) -> None:

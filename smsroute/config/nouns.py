@@ -31,6 +31,7 @@ Prefer = Literal["balanced", "quality", "cost"]
 InDoubtKind = Literal["hold", "resend", "fail"]
 FromKind = Literal["alphanumeric", "numeric", "short"]
 BindMode = Literal["transceiver", "transmitter", "receiver", "pair"]
+ClientCertificates = Literal["required", "optional"]
 ReceiptsWanted = Literal["as-asked", "always"]
 
 
@@ -119,6 +120,8 @@ class Tls:
     key: Path | None = None  # PEM
     ca: Path | None = None  # whom to trust; a listener with `ca` demands a client certificate; unset: the system's
     server_name: Annotated[str, SERVER_NAME] = ""  # name the carrier's certificate must bear; empty: the host dialled
+    verify: bool = True  # the carrier's certificate; false: anybody may pose as the carrier
+    client_certificates: ClientCertificates = "required"  # of a listener with `ca`
 
 
 @attrs.frozen

@@ -15,7 +15,6 @@ Walk: `engine` runs `serve` for each door; what is received goes to `esmes/accep
 
 from __future__ import annotations
 
-import ssl
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final, cast
@@ -24,13 +23,13 @@ import attrs
 import structlog
 import trio
 
-from smsroute.config import Config, Esme, Secret, Tls
+from smsroute.config import Config, Esme, Secret
 from smsroute.esmes.accept import Accept
 from smsroute.esmes.client import Client
 from smsroute.esmes.deliver import Deliver
-from smsroute.link import Link, session_limits
+from smsroute.link import BROKEN, Link, session_limits
 from smsroute.message import Part
-from smsroute.ports import Listener, Ports
+from smsroute.ports import Listener, Ports, why_no_tls
 from smsroute.smpp import names
 from smsroute.smpp.codec import Pdu, pdu
 from smsroute.smpp.session import (
@@ -144,7 +143,8 @@ class Doors:
         self._by_peer[peer] += 1
         why = "cancelled"
         try:
-            why = await link.run(lambda received: self._receive(client, received))
+            refused = await self._shake_hands(stream, peer)
+            why = refused or await link.run(lambda received: self._receive(client, received))
         except* Exception:
             self.faults += 1
             why = "a fault of ours"
@@ -157,6 +157,22 @@ class Doors:
             self._deliver.leave(client, cast(list[Part], session.lost(why)))
             if client.esme is not None:
                 log.info("session.ended", session=client.name, peer=peer, reason=why)
+
+    async def _shake_hands(self, stream: trio.abc.Stream, peer: str) -> str:
+        """TLS, at a door that has it, in the time a bind may take. Why it came to nothing, or ""."""
+        if not isinstance(stream, trio.SSLStream):
+            return ""
+        why = "no TLS handshake in time"
+        with trio.move_on_after(self._limits.bind_timeout_s):
+            try:
+                await stream.do_handshake()
+                return ""
+            except BROKEN as error:
+                why = why_no_tls(error)
+        self.refused["TLS"] += 1
+        log.info("tls.refused", peer=peer, reason=why)
+        await trio.aclose_forcefully(stream)
+        return why
 
     async def _receive(self, client: Client, received: Sequence[Received]) -> None:
         submits: list[Pdu] = []
@@ -233,13 +249,3 @@ class Doors:
         if len(self.sessions(esme.name)) >= esme.binds_max:
             return names.ESME_RALYBND, f"all {esme.binds_max} binds of {esme.name} are up"
         return names.ESME_ROK, ""
-
-
-def server_tls(tls: Tls) -> ssl.SSLContext:
-    """The context of a TLS door. Raises OSError or ssl.SSLError when a file is missing or not PEM."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(tls.ca) if tls.ca else None)
-    if tls.ca is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-    assert tls.certificate is not None, "the loader demands a certificate of a TLS door"
-    context.load_cert_chain(tls.certificate, tls.key)
-    return context

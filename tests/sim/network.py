@@ -22,7 +22,7 @@ from typing import Protocol
 import attrs
 import trio
 
-from smsroute.ports import Handler
+from smsroute.ports import Certificates, Handler
 from tests.sim.determinism import SimEntropy
 
 BUFFER_OCTETS = 65_536
@@ -396,7 +396,9 @@ class SimHost:
         self.network = network
         self.address = address
 
-    async def connect(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> SimStream:
+    async def connect(
+        self, host: str, port: int, tls: ssl.SSLContext | None = None, server_name: str = ""
+    ) -> SimStream:
         """Dial. Raises ConnectionRefusedError; hangs while the way is clogged or the other host is unreachable."""
         assert tls is None, "TLS is tested on real sockets"
         there, back = self.network.way(self.address, host), self.network.way(host, self.address)
@@ -412,7 +414,7 @@ class SimHost:
             raise ConnectionRefusedError(f"{host}:{port} refused the connection")
         return link.near
 
-    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> SimListener:
+    async def listen(self, host: str, port: int, tls: Certificates | None = None) -> SimListener:
         """Open a door at this host's address, whatever `host` says. Raises OSError when the port is taken."""
         assert tls is None, "TLS is tested on real sockets"
         await trio.lowlevel.checkpoint()
