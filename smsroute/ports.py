@@ -62,10 +62,8 @@ class Entropy(Protocol):
 class Network(Protocol):
     """TCP and TLS."""
 
-    async def connect(
-        self, host: str, port: int, tls: ssl.SSLContext | None = None, server_name: str = ""
-    ) -> trio.abc.Stream:
-        """Dial, and shake hands with `tls`: the certificate is to bear `server_name`, or `host` without one. Raises
+    async def connect(self, host: str, port: int, tls: ssl.SSLContext | None = None, name: str = "") -> trio.abc.Stream:
+        """Dial, and shake hands with `tls`: the certificate is to bear `name`, or `host` without one. Raises
         OSError, in words for people, when nobody answers or who answers is not believed."""
 
     async def listen(self, host: str, port: int, tls: Certificates | None = None) -> Listener:
@@ -149,9 +147,7 @@ class SystemListener:
 class SystemNetwork:
     """The machine's TCP stack. TCP_NODELAY on both sides: at low rates the delay would be the whole latency."""
 
-    async def connect(
-        self, host: str, port: int, tls: ssl.SSLContext | None = None, server_name: str = ""
-    ) -> trio.abc.Stream:
+    async def connect(self, host: str, port: int, tls: ssl.SSLContext | None = None, name: str = "") -> trio.abc.Stream:
         try:
             stream = await trio.open_tcp_stream(host, port)
         except UnicodeError as error:
@@ -165,12 +161,12 @@ class SystemNetwork:
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is None:
             return stream
-        secure = trio.SSLStream(stream, tls, server_hostname=server_name or host)
+        secure = trio.SSLStream(stream, tls, server_hostname=name or host)
         try:
             await secure.do_handshake()
         except trio.BrokenResourceError as error:
             await trio.aclose_forcefully(secure)
-            raise OSError(f"TLS: {why_no_tls(error, server_name or host)}") from error
+            raise OSError(f"TLS: {why_no_tls(error, name or host)}") from error
         except BaseException:
             await trio.aclose_forcefully(secure)
             raise

@@ -396,9 +396,7 @@ class SimHost:
         self.network = network
         self.address = address
 
-    async def connect(
-        self, host: str, port: int, tls: ssl.SSLContext | None = None, server_name: str = ""
-    ) -> SimStream:
+    async def connect(self, host: str, port: int, tls: ssl.SSLContext | None = None, name: str = "") -> SimStream:
         """Dial. Raises ConnectionRefusedError; hangs while the way is clogged or the other host is unreachable."""
         assert tls is None, "TLS is tested on real sockets"
         there, back = self.network.way(self.address, host), self.network.way(host, self.address)
