@@ -1,0 +1,435 @@
+"""How a carrier's receipts name its messages, learnt from evidence: `dialect: {ids: auto}`.
+
+Rules:
+- An unsafe guess is never made. A wrong match is worse than none: what is not sure stays unknown until a rule is
+  learnt.
+- Responses are kept under their id as it was written; a rule turns a receipt's id into that. So nothing that is kept
+  changes its name when a rule is learnt or forgotten.
+- An id that shows a letter and comes back as it was written is sure. An id of digits alone means one message in decimal
+  and another in hexadecimal: the handset must agree too, nothing else may fit, and the letters seen so far on both
+  sides must not speak for the other reading. Of numbers below 1000 both readings lie so close together that some more
+  of both sides are looked at first.
+- dec<->hex is learnt only from an id that shows a letter a-f (quirks 1.5). `evidence_min` agreeing pieces in a row, and
+  what speaks for another rule begins the count anew. A learnt rule is forgotten after `contradictions_max` in a row.
+- The TLV and the text are learnt apart: some carriers write one in hex and the other in decimal (quirks M3).
+
+How it is used, for each receipt of such a carrier:
+    keys = learner.candidates(ids)            # up to CANDIDATES_MAX, likeliest first; each is looked up as it stands
+    hits = [(key, whose, agrees), ...]        # of each that names an attempt: which one, and whether its number agrees
+    key = learner.judge(ids, hits, now)       # the one to believe, or "": parked. Evidence is counted on the way
+and when nothing was hit under a learnt rule `doubts(ids)` are looked up, too, and judged: they are never believed, and
+tell a rule that has become wrong. `waits_as(ids)` names the one key under which a receipt may wait for a response that
+comes later, or "" while that would be a guess; such a one is judged when its response has come, or after `news`.
+What waits must keep its ids, not its candidates: these change with what is known.
+
+Walk: `carriers/answers` calls `response_key`, `carriers/receipts` the rest; `carriers/keeper` keeps it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+Ids = Sequence[tuple[str, str]]
+"""(where it stood, id) of a receipt, as `Receipt.ids`."""
+Hit = tuple[str, Hashable, bool]
+"""A candidate that names an attempt; which attempt; whether the receipt's number is that of the attempt."""
+Rule = Literal["exact", "casefold", "unpad", "hex", "hex-dec", "dec-hex"]
+
+CANDIDATES_MAX: Final = 32
+LONG_ID: Final = 20  # no two messages have ids of this length that differ in case only
+SHORT_DIGITS: Final = 3  # up to here decimal and hexadecimal readings of one counter meet within its next few hundred
+WIDTHS: Final = (8, 10, 16, 20)  # what ids are padded to: %08x, %010d, 64 bits in hex and in decimal (quirks M5, M8)
+WIDTHS_MAX: Final = 6
+SURE_FACTOR: Final = 10  # so many times the contradictions: a few early receipts in a row prove nothing
+SAMPLES_KEPT: Final = 64
+SAMPLE_CHARACTERS: Final = 64
+VERSION: Final = 1
+
+_STRIPPED: Final = " \0\t\r\n"
+_DECIMAL: Final = re.compile(r"[0-9]{1,78}")
+_HEX: Final = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,64})")
+_LETTERED: Final = re.compile(r"(?:0[xX])?[0-9a-fA-F]*[a-fA-F][0-9a-fA-F]*")
+_WITHIN: Final = {"casefold": ("exact",), "unpad": ("exact",), "hex": ("exact", "casefold", "unpad")}
+"""Rule -> those it holds beside: what speaks for them speaks not against it."""
+_SAID: Final[dict[str, str]] = {
+    "exact": "as the response writes it",
+    "casefold": "as the response writes it, in other case",
+    "unpad": "as the response writes it, with other zeros before it",
+    "hex": "the same hexadecimal number, written otherwise",
+    "hex-dec": "the response's hexadecimal number in decimal",
+    "dec-hex": "the response's decimal number in hexadecimal",
+}
+
+
+class Seen(msgspec.Struct):
+    """What ids of one side look like."""
+
+    some: set[str] = set()  # the first of them: a receipt that comes again and again says nothing new
+    letters: bool = False
+    upper: bool = False
+    lower: bool = False
+
+    def note(self, written: str) -> None:
+        """One more of them."""
+        if len(self.some) < SAMPLES_KEPT:
+            self.some.add(written[:SAMPLE_CHARACTERS])
+        if not written.isdigit():
+            low, up = written.upper() != written, written.lower() != written
+            self.lower |= low
+            self.upper |= up
+            self.letters |= low or up
+
+
+class Source(msgspec.Struct):
+    """What is known of the ids at one place of receipts: in the TLV, or in the text."""
+
+    seen: Seen = msgspec.field(default_factory=Seen)
+    rule: str = ""  # learnt; "" = not yet
+    evidence: dict[str, int] = {}  # agreeing pieces in a row, by rule
+    since: float = 0.0  # when it was learnt, Unix seconds
+    contradictions: int = 0  # in a row
+    against: str = ""  # the rule they spoke for
+    sure: bool = False  # an id that shows letters came back as it was written: only a carrier that changed contradicts
+    unlearnt: int = 0  # how often a rule was forgotten
+
+
+class _Kept(msgspec.Struct, array_like=True):
+    """What outlives the engine."""
+
+    version: int
+    responses: Seen
+    sources: dict[str, Source]
+    widths: list[int]
+    prefixed: bool
+
+
+class Learner:
+    """See the module. One for each carrier."""
+
+    def __init__(self, evidence_min: int = 3, contradictions_max: int = 3, samples_min: int = 16) -> None:
+        self._evidence_min = evidence_min
+        self._contradictions_max = contradictions_max
+        self._samples_min = samples_min  # ids of either side before short ones are believed
+        self._responses = Seen()
+        self._sources: dict[str, Source] = {}
+        self._widths: list[int] = []  # lengths of response ids that begin with a zero
+        self._prefixed = False  # response ids begin with 0x
+        self._settled = False  # a rule was learnt: no need to look at responses
+        self.mismatched = 0  # ids that named a message of another number, while nothing was learnt
+        self.ambiguous = 0  # that named several
+        self.news: list[str] = []  # what was learnt or forgotten, for the log; whoever tells it takes it out
+
+    @property
+    def rule(self) -> str:
+        """What was learnt: `exact`, or `hex-dec`, or `receipted_message_id exact, text hex-dec`; "" is nothing yet."""
+        rules = {place: source.rule for place, source in self._sources.items() if source.rule}
+        if len(set(rules.values())) == 1:
+            return next(iter(rules.values()))
+        return ", ".join(f"{place} {rule}" for place, rule in sorted(rules.items()))
+
+    def words(self) -> list[str]:
+        """What is known, for people: a line for each place where receipts of this carrier carry an id."""
+        lines = []
+        for place, source in sorted(self._sources.items()):
+            if source.rule:
+                lines.append(f"{place}: {_SAID[source.rule]} ({source.rule}, {source.evidence[source.rule]} receipts)")
+            else:
+                counted = ", ".join(f"{rule} {n} of {self._evidence_min}" for rule, n in source.evidence.items())
+                lines.append(f"{place}: not learnt yet{', ' if counted else ''}{counted}")
+        if self.mismatched and not self.rule:
+            lines.append(f"{self.mismatched} ids named a message to another number: set `dialect: ids`")
+        return lines
+
+    def learnt(self) -> dict[str, tuple[str, int, float]]:
+        """The same for machines: place -> (rule, evidence, since in Unix seconds)."""
+        found = self._sources.items()
+        return {place: (s.rule, s.evidence.get(s.rule, 0), s.since) for place, s in found if s.rule}
+
+    def response_key(self, message_id: str) -> str:
+        """The name under which a message is kept, from the id in its response; "" for no id."""
+        key = message_id.strip(_STRIPPED)
+        if not self._settled and key:
+            self._responses.note(key)
+            if key[0] == "0":
+                self._leading_zero(key)
+        return key
+
+    def _leading_zero(self, key: str) -> None:
+        if key[:2] in ("0x", "0X"):
+            self._prefixed = True
+        elif len(key) not in self._widths and len(self._widths) < WIDTHS_MAX and len(key) <= 64:
+            self._widths.append(len(key))
+
+    # --- a receipt ---
+
+    def candidates(self, ids: Ids) -> list[str]:
+        """What its response may have called the message of a receipt, likeliest first; empty for no id."""
+        for place, written in ids:
+            source = self._source(place)
+            if not source.rule:
+                source.seen.note(written.strip(_STRIPPED))
+        return self._believed(ids) or self._any(ids)
+
+    def doubts(self, ids: Ids) -> list[str]:
+        """Under a learnt rule: what any other rule would make of the ids. For `judge` only; see the module."""
+        believed = self._believed(ids)
+        return [key for key in self._any(ids) if key not in believed]
+
+    def waits_as(self, ids: Ids) -> str:
+        """The id a response must name for this receipt to be its own, without a further look; "" while none is sure."""
+        believed = self._believed(ids)
+        if believed:
+            return believed[0]
+        written = next((one for _, one in ids if one.strip(_STRIPPED)), "").strip(_STRIPPED)
+        return "" if _DECIMAL.fullmatch(written) else written
+
+    def judge(self, ids: Ids, hits: Sequence[Hit], now: float = 0.0) -> str:
+        """The candidate to believe, "" for none. Counts what it says about the rules."""
+        if not hits:
+            return ""
+        learnt = any(source.rule for place, _ in ids if (source := self._sources.get(place)) is not None)
+        key = self._by_what_is_learnt(ids, hits, now) if learnt else self._by_what_is_seen(ids, hits)
+        if key:
+            self._evidence(ids, key, now)
+        return key
+
+    def witness(self, response_id: str, ids: Ids, destination_agrees: bool, now: float = 0.0) -> bool:
+        """A receipt with these ids speaks of the number of this response, or not. Whether `judge` believes them one."""
+        key = response_id.strip(_STRIPPED)
+        return bool(key) and self.judge(ids, [(key, key, destination_agrees)], now) == key
+
+    def _by_what_is_seen(self, ids: Ids, hits: Sequence[Hit]) -> str:
+        sure: dict[Hashable, str] = {}
+        fit: dict[Hashable, list[tuple[str, str, str, str]]] = {}
+        for place, written in ids:
+            one = written.strip(_STRIPPED)
+            for key, whose, agrees in hits:
+                rule = relation(one, key)
+                if rule == "exact" and not _DECIMAL.fullmatch(one):
+                    sure[whose] = key
+                elif rule and agrees:
+                    fit.setdefault(whose, []).append((place, one, key, rule))
+        if len(sure) == 1:
+            return next(iter(sure.values()))
+        if sure or len(fit) != 1:
+            self.ambiguous += len(fit) > 1 or len(sure) > 1
+            self.mismatched += not fit and not sure
+            return ""
+        ways = next(iter(fit.values()))
+        return next((way[2] for way in ways if self._credible(*way)), "")
+
+    def _credible(self, place: str, one: str, key: str, rule: str) -> bool:
+        """Whether what was seen so far leaves no other reading of this hit."""
+        ours, theirs = self._responses, self._source(place).seen
+        enough = min(len(ours.some), len(theirs.some)) >= self._samples_min
+        if rule in ("exact", "unpad"):
+            digits = len(one.lstrip("0"))
+            if _DECIMAL.fullmatch(one) is None or digits < 2:
+                return True  # a single digit is the same number in every reading
+            return ours.letters == theirs.letters and (digits > SHORT_DIGITS or enough or ours.letters)
+        if rule == "casefold":
+            opposite = (ours.upper, ours.lower) == (theirs.lower, theirs.upper) and ours.upper != ours.lower
+            return len(one) >= LONG_ID or (enough and opposite)
+        if not _telling(rule, one, key):
+            return False
+        against = {"hex-dec": theirs.letters, "dec-hex": ours.letters}.get(rule, False)
+        return not against and (rule == "hex" or enough or len(key) > SHORT_DIGITS)
+
+    def _evidence(self, ids: Ids, key: str, now: float) -> None:
+        """The receipt is of the response `key`: what that says of the ids at each place that has no rule yet."""
+        for place, written in ids:
+            source = self._source(place)
+            one = written.strip(_STRIPPED)
+            rule = relation(one, key)
+            if source.rule or not rule or not _telling(rule, one, key):
+                continue
+            source.sure |= rule == "exact" and not _DECIMAL.fullmatch(one)
+            count = source.evidence.get(rule, 0) + 1
+            wider = {other: n for other, n in source.evidence.items() if rule in _WITHIN.get(other, ())}
+            source.evidence = {**wider, rule: count}
+            if count >= self._evidence_min:
+                source.rule, source.since, source.contradictions = rule, now, 0
+                self._settled = True
+                self.news.append(f"{place}: learnt {rule} from {count} receipts, the last was {one} for {key}")
+
+    def _by_what_is_learnt(self, ids: Ids, hits: Sequence[Hit], now: float) -> str:
+        found: dict[Hashable, str] = {}
+        against: dict[str, str] = {}
+        for place, written in ids:
+            source = self._source(place)
+            if not source.rule:
+                continue
+            one = written.strip(_STRIPPED)
+            made = self._by_rule(source.rule, one)
+            for key, whose, agrees in hits:
+                by_rule = key in made
+                sure = key == one and not _DECIMAL.fullmatch(one)
+                if sure or (by_rule and agrees):
+                    found[whose] = key
+                    source.contradictions = 0
+                    source.sure |= sure
+                elif by_rule:
+                    against[place] = ""
+                elif agrees and self._speaks_against(one, key):
+                    against[place] = relation(one, key)
+        if not found:
+            for place, rule in against.items():
+                self._contradicted(place, rule, now)
+        return next(iter(found.values())) if len(found) == 1 else ""
+
+    @staticmethod
+    def _speaks_against(one: str, key: str) -> bool:
+        """Whether a hit by another rule is more than two readings of a small number that meet."""
+        rule = relation(one, key)
+        return _telling(rule, one, key) and (rule == "casefold" or len(key) > SHORT_DIGITS)
+
+    def _contradicted(self, place: str, rule: str, now: float) -> None:
+        """One more receipt in a row that a learnt rule cannot explain; `rule` could ("": none).
+
+        A rule within which the learnt one holds takes its place; else all that was seen before counts no more.
+        """
+        source = self._sources[place]
+        source.contradictions = source.contradictions + 1 if rule == source.against else 1
+        source.against = rule
+        count = source.contradictions
+        if count < self._contradictions_max * (SURE_FACTOR if source.sure else 1):
+            return
+        if not source.sure and source.rule in _WITHIN.get(rule, ()):
+            self.news.append(f"{place}: {rule} instead of {source.rule}, as {count} receipts in a row say")
+            source.rule, source.evidence, source.since, source.contradictions = rule, {rule: count}, now, 0
+            return
+        self.news.append(f"{place}: forgot {source.rule}, {count} receipts in a row spoke against it")
+        self._sources[place] = Source(unlearnt=source.unlearnt + 1)
+        self._responses = Seen()
+        self._widths, self._prefixed = [], False
+        self._settled = any(one.rule for one in self._sources.values())
+
+    def _source(self, place: str) -> Source:
+        source = self._sources.get(place)
+        if source is None:
+            source = self._sources[place] = Source()
+        return source
+
+    # --- ids ---
+
+    def _believed(self, ids: Ids) -> list[str]:
+        """What the learnt rules make of the ids; empty when none of them has one."""
+        keys: dict[str, None] = {}
+        for place, written in ids:
+            source = self._sources.get(place)
+            if source is None or not source.rule:
+                continue
+            one = written.strip(_STRIPPED)
+            keys.update(dict.fromkeys(self._by_rule(source.rule, one)))
+        keys.pop("", None)
+        return list(keys)
+
+    def _any(self, ids: Ids) -> list[str]:
+        """What any rule makes of them, as they are written first."""
+        written = [one.strip(_STRIPPED) for _, one in ids]
+        keys = dict.fromkeys(written)
+        for one in written:
+            keys.update(dict.fromkeys(self._all(one)))
+        keys.pop("", None)
+        return list(keys)[:CANDIDATES_MAX]
+
+    def _by_rule(self, rule: str, one: str) -> list[str]:
+        """What `rule` makes of a receipt's id, likeliest first."""
+        if rule == "exact":
+            return [one]
+        decimal, number = _DECIMAL.fullmatch(one), _HEX.fullmatch(one)
+        if rule == "hex-dec" and decimal:
+            return self._hexes(int(one))
+        if rule == "dec-hex" and number:
+            return self._padded(str(int(number[1], 16)))
+        if rule == "hex" and number:
+            return [one, *self._hexes(int(number[1], 16))]
+        if rule == "unpad":
+            return [*self._padded(one.lstrip("0") or "0"), one]
+        return [one, one.lower(), one.upper()]
+
+    def _all(self, one: str) -> list[str]:
+        """What any rule makes of it."""
+        keys = [one, one.lower(), one.upper()]
+        number = _HEX.fullmatch(one)
+        if number is None:
+            if one.startswith("0"):
+                keys.append(one.lstrip("0"))
+            return keys
+        if number[1] != one or self._prefixed:
+            keys += [number[1], number[1].lower(), f"0x{number[1]}", f"0x{number[1].lower()}"]
+        keys += self._padded(number[1].lstrip("0") or "0")
+        if _DECIMAL.fullmatch(one):
+            keys += self._hexes(int(one))
+        keys += self._padded(str(int(number[1], 16)))
+        return keys
+
+    def _hexes(self, number: int) -> list[str]:
+        """A number as responses may write it in hexadecimal."""
+        upper = self._responses.upper and not self._responses.lower
+        forms = (f"{number:X}", f"{number:x}") if upper else (f"{number:x}", f"{number:X}")
+        prefixed = [f"0x{forms[0]}"] if self._prefixed else []
+        return [*prefixed, *(key for form in forms for key in self._padded(form, (8, 10, 16)))]
+
+    def _padded(self, digits: str, usual: tuple[int, ...] = WIDTHS) -> list[str]:
+        """Digits as they are and with zeros before them, in the width that was seen first."""
+        widths = [*self._widths, *(width for width in usual if width not in self._widths)]
+        padded = [digits.rjust(width, "0") for width in widths if width > len(digits)]
+        return [*padded, digits] if self._widths else [digits, *padded]
+
+    # --- over a restart ---
+
+    def keep(self) -> bytes:
+        """For the store."""
+        kept = _Kept(VERSION, self._responses, self._sources, self._widths, self._prefixed)
+        return msgspec.msgpack.encode(kept)
+
+    def restore(self, blob: bytes) -> None:
+        """What an earlier engine learnt. Raises ValueError for what is nothing of the kind."""
+        try:
+            kept = msgspec.msgpack.decode(blob, type=_Kept)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"not what a learner keeps: {error}") from None
+        if kept.version != VERSION:
+            raise ValueError(f"version {kept.version}, expected {VERSION}")
+        known = all(source.rule in ("", *_SAID) for source in kept.sources.values())
+        if not known:
+            raise ValueError("a rule of another version")
+        self._responses, self._sources = kept.responses, kept.sources
+        self._widths, self._prefixed = kept.widths, kept.prefixed
+        self._settled = any(source.rule for source in self._sources.values())
+
+
+def relation(written: str, key: str) -> str:
+    """How an id in a receipt is that of a response: the plainest rule that makes one of the other, or ""."""
+    if written == key:
+        return "exact"
+    if written.casefold() == key.casefold():
+        return "casefold"
+    if written.lstrip("0") == key.lstrip("0") != "":
+        return "unpad"
+    theirs, ours = _HEX.fullmatch(written), _HEX.fullmatch(key)
+    if theirs is None or ours is None:
+        return ""
+    as_hex, ours_as_hex = int(theirs[1], 16), int(ours[1], 16)
+    prefixed = theirs[1] != written or ours[1] != key
+    if as_hex == ours_as_hex and (prefixed or _LETTERED.fullmatch(written) or _LETTERED.fullmatch(key)):
+        return "hex"
+    if _DECIMAL.fullmatch(written) and int(written) == ours_as_hex:
+        return "hex-dec"
+    if _DECIMAL.fullmatch(key) and int(key) == as_hex:
+        return "dec-hex"
+    return ""
+
+
+def _telling(rule: str, one: str, key: str) -> bool:
+    """Whether a pair of ids tells this rule from the others: a letter a-f, or a number not the same in each of them."""
+    if rule in ("exact", "unpad"):
+        return len(one.lstrip("0")) > 1
+    if rule in ("", "casefold"):
+        return bool(rule)
+    return _LETTERED.fullmatch(key if rule == "hex-dec" else one) is not None
