@@ -52,6 +52,11 @@ def read(message_id: str) -> tuple[str, float] | None:
     return None if match is None else (match[3], int(match[1], 36) / 1000)
 
 
+def lowest(at: float) -> str:
+    """Below every id made from `at` (Unix seconds) on, above every one made before."""
+    return _base36(int(at * 1000), 9)
+
+
 def _base36(number: int, width: int) -> str:
     text = ""
     while number:

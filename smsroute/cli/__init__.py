@@ -43,6 +43,7 @@ VERBS: Final = {
     "explain": Verb("explain", "which way would a message go now, and why not the others"),
     "trace":   Verb("trace",   "one message's whole story: by id, by a carrier's id, by number and time"),
     "orphans": Verb("orphans", "receipts that match no message: how many, how old, why"),
+    "export":  Verb("export",  "message detail records of a time range, as CSV or SQLite"),
     "diff":    Verb("diff",    "what changes, in meaning, from what runs to another config"),
     "whatif":  Verb("whatif",  "the last hour's messages over another config: share moved, cost, unroutable"),
     "drain":   Verb("drain",   "take a carrier, bind or ESME out without losing anything"),
