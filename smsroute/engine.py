@@ -76,7 +76,7 @@ class Engine:
         self.revision = Revision(self.started_at)
         self.journal = Journal(store, ledger, ports, config.limits, last_seq, self._applied)
         self.dispatch = Dispatch(config, ledger, self.journal, ports)
-        self.receipts = Receipts(ledger, self.journal, store, ports)
+        self.receipts = Receipts(ledger, self.journal, store, ports, config.limits)
         self.deliver = Deliver(ledger, self.journal, ports, config.limits)
         self.accept = Accept(
             config,

@@ -45,7 +45,7 @@ from typing import Final, Generic, Protocol, TypeVar
 import structlog
 
 from smsroute.carriers.bind import Bind, Query
-from smsroute.carriers.receipts import STATE_OF
+from smsroute.carriers.dialects import STATE_OF
 from smsroute.carriers.station import Station
 from smsroute.config import Limits
 from smsroute.ledger import Ledger

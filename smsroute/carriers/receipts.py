@@ -2,11 +2,11 @@
 
 Rules:
 - A receipt is answered 0 only after it is durable, applied or parked as orphan (law 3); a receipt nobody knows is
-  answered
-  0 too: an error would only make the carrier send it for hours (quirks O10).
+  answered 0 too: an error would only make the carrier send it for hours (quirks O10).
 - While the disk is sick nothing is answered: the facts wait in memory, the carrier keeps its copy, and whichever comes
   first is matched once.
 - An id that memory does not hold is looked up in the store before it is parked: its part may have ended long ago.
+- A plain message that reads like a receipt is one only where the dialect says so and its id is one we know.
 - What is no receipt is a message from a handset: refused for good with ESME_RX_R_APPN until routes for them exist, and
   counted, so that nothing is answered OK and dropped.
 
@@ -25,6 +25,8 @@ import structlog
 from msgspec import structs
 
 from smsroute.carriers.bind import Bind
+from smsroute.carriers.dialects import Dialects, Spoken
+from smsroute.config import Limits
 from smsroute.ledger import Ledger
 from smsroute.message import STATE_OF_RECEIPT, Part, Receipted, State
 from smsroute.ports import Ports
@@ -34,17 +36,6 @@ from smsroute.store.base import Store, StoreError
 from smsroute.store.journal import Journal
 
 log: Final = structlog.get_logger("smsroute.receipts")
-
-
-STATE_OF: Final[dict[int, State]] = {
-    names.MessageState.DELIVERED: State.DELIVERED,
-    names.MessageState.EXPIRED: State.EXPIRED,
-    names.MessageState.DELETED: State.DELETED,
-    names.MessageState.UNDELIVERABLE: State.UNDELIVERABLE,
-    names.MessageState.SKIPPED: State.UNDELIVERABLE,
-    names.MessageState.REJECTED: State.REJECTED,
-}
-"""SMPP's message_state -> our final state. What is not here is no last word: a false failure causes a paid resend."""
 
 
 Said = tuple[Part, int, str]
@@ -57,11 +48,12 @@ Heard = Callable[[str, Iterable[Said], float], None]
 class Receipts:
     """See the module."""
 
-    def __init__(self, ledger: Ledger, journal: Journal, store: Store, ports: Ports) -> None:
+    def __init__(self, ledger: Ledger, journal: Journal, store: Store, ports: Ports, limits: Limits) -> None:
         self._ledger = ledger
         self._journal = journal
         self._store = store
         self._ports = ports
+        self._dialects = Dialects(limits.receipt_pattern_characters_max)
         self.refused: Counter[str] = Counter()
         self.heard: Heard | None = None
 
@@ -73,17 +65,27 @@ class Receipts:
         events: list[Receipted] = []
         answers: list[tuple[int, tuple[int, int, str]]] = []
         missed: list[Receipted] = []
+        unsure: dict[int, int] = {}  # place in `missed` -> in `answers`: a receipt only if we know its id
+        spoken = self._dialects.of(carrier.name, carrier.dialect)
         for pdu in pdus:
-            status, event = self._read(bind, pdu, now)
+            status, event, certain = self._read(bind, spoken, pdu, now)
             answers.append((pdu.command_id, (status, pdu.sequence_number, "")))
             if event is not None:
                 part_id = self._ledger.whose(event)
                 if part_id:
                     events.append(structs.replace(event, part_id=part_id))
                 else:
+                    if not certain:
+                        unsure[len(missed)] = len(answers) - 1
                     missed.append(event)
         if missed:
-            events.extend(await self._look_up(carrier.name, missed))
+            for place, event in enumerate(await self._look_up(carrier.name, missed)):
+                if event.part_id or place not in unsure:
+                    events.append(event)
+                else:
+                    command_id, (_, sequence_number, _) = answers[unsure[place]]
+                    answers[unsure[place]] = (command_id, (names.ESME_RX_R_APPN, sequence_number, ""))
+                    self.refused[carrier.name] += 1
         runs = groupby(answers, key=itemgetter(0))
         data = b"".join(build_responses(command_id, map(itemgetter(1), run)) for command_id, run in runs)
         if not events:
@@ -112,25 +114,26 @@ class Receipts:
                 said[part.part_id] = (part, part.state, part.err)
         return said.values()
 
-    def _read(self, bind: Bind, pdu: Pdu, now: float) -> tuple[int, Receipted | None]:
+    def _read(self, bind: Bind, spoken: Spoken, pdu: Pdu, now: float) -> tuple[int, Receipted | None, bool]:
+        """What to answer, the fact, and whether it is a receipt even if nobody knows its id (quirks D3)."""
         try:
-            told = receipt.parse(pdu)
+            told = receipt.parse(pdu, spoken.reading)
         except PduError as error:
             self.refused[bind.carrier.name] += 1
-            return error.command_status, None
+            return error.command_status, None, True
         if told is None:
             self.refused[bind.carrier.name] += 1
-            return names.ESME_RX_R_APPN, None
-        rule = bind.carrier.dialect.ids
-        return names.ESME_ROK, Receipted(
+            return names.ESME_RX_R_APPN, None, True
+        event = Receipted(
             bind.carrier.name,
             now,
-            receipt.id_keys(rule, told.ids),
-            STATE_OF.get(told.state, -1),
+            receipt.id_keys(spoken.dialect.ids, told.ids),
+            spoken.ends.get(told.state, -1),
             told.err,
             told.word or told.state_name,
             told.source_addr,
         )
+        return names.ESME_ROK, event, told.certain
 
     async def _look_up(self, carrier: str, missed: list[Receipted]) -> list[Receipted]:
         """The events of receipts memory does not know, with the part the store knows for them, if any."""

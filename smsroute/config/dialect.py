@@ -6,7 +6,7 @@ Rules:
 - State words are compared without regard to case; they are kept in capitals.
 - A `pattern` is read against the whole text of a receipt, and one that could take long is refused (`patterns`).
 
-Walk: built by `read`; `carriers/receipts` makes of it what `smpp` reads receipts by; other rooms read its keys.
+Walk: built by `read`; `carriers/dialects` makes of it what `smpp` reads receipts by; other rooms read its keys.
 """
 
 from __future__ import annotations

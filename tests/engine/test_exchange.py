@@ -10,8 +10,7 @@ from smsroute.message import State
 from smsroute.sim.esme import EsmeSettings
 from smsroute.sim.temperament import Mode, Temperament
 from smsroute.smpp import names
-from smsroute.smpp.codec import tlv
-from smsroute.smpp.receipt import parse_sm
+from smsroute.smpp.codec import parse_sm, tlv
 from tests.esmes.test_door import GOOD
 from tests.house import house
 

@@ -8,7 +8,7 @@ import smpplib.smpp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsroute.smpp import codec, names, receipt
+from smsroute.smpp import codec, names, receipt, receipt_read
 from smsroute.smpp.names import MessageState
 
 TAGS = st.sampled_from(
@@ -104,7 +104,7 @@ class TestReading:
         rest = b" " + label + b":" + text
         quick, slow = told(plain + rest), told(plain.replace(b" sub", b"  sub") + rest)
         assert quick == slow
-        assert receipt._PLAIN.fullmatch((plain + rest).decode("latin-1")) is not None
+        assert receipt_read._PLAIN.fullmatch((plain + rest).decode("latin-1")) is not None
         assert (("text", message_id),) == quick.ids
 
     @given(st.binary(max_size=160), st.integers(0, 255), st.lists(st.tuples(TAGS, st.binary(max_size=6)), max_size=3))
@@ -196,10 +196,12 @@ class TestReading:
         assert (found.submit_date, found.done_date, found.state) == ("", "", MessageState.REJECTED)
 
     @pytest.mark.parametrize(
-        ("value", "error"), [(b"027", "027"), (b"\3\0\x1b", (3, 27)), (b"\3\x1b", None), (b"\3\0\0\x1b", None)]
+        ("value", "error"),
+        [(b"027", "027"), (b"0a7", "0a7"), (b"27", "27"), (b"\3\0\x1b", (3, 27)), (b"", None)]
+        + [(odd, odd) for odd in (b"\3\x1b", b"\3\0\0\x1b")],
     )
     def test_network_error_code(self, value: bytes, error: object) -> None:
-        """Type and code, ASCII digits, or nothing when the size is wrong."""
+        """Type and code; what begins with an ASCII digit is text, as no type does; of another size as it came."""
         assert error == told(tlvs=((names.NETWORK_ERROR_CODE, value),)).network_error
 
     def test_final_states(self) -> None:
