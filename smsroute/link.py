@@ -3,8 +3,8 @@
 Rules:
 - One `receive_some` gives one list of what was received, handed on in one call; one write carries all that gathered
   since the last. Nothing here is done once a PDU.
-- `write` never waits: it appends to the buffer, and a peer that does not read until `send_buffer_octets_max` is cut
-  off.
+- `write` never waits: it appends to the buffer, and a peer that does not read until `send_octets_max` is cut off, or
+  for `send_stall_s` where the owner says so.
 - Time is asked for, not polled: the deadline task sleeps until the session's next deadline; what is written or
   read moves that up.
 - Nobody is silent whom we did not read: while `receiver` holds the reader (a commit on a slow disk), answers stand in
@@ -16,6 +16,7 @@ Walk: `esmes/listener` and `carriers/bind` run one for each stream; it knows the
 
 from __future__ import annotations
 
+import math
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -33,6 +34,9 @@ GLANCE_S: Final = 0.01
 
 GLANCES: Final = 4
 """Reads that may hold a timer back: under full load the reader is always busy, and the timer has to come round."""
+
+PIECE_OCTETS: Final = 65_536
+"""What a slow reader must take in `send_stall_s`: two kilobytes a second, at the default."""
 
 BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError, OSError)
 
@@ -54,6 +58,8 @@ class Link:
         self._buffered = 0
         self._wake = trio.Event()
         self._alarm: trio.CancelScope | None = None
+        self.send_octets_max = limits.send_buffer_octets_max
+        self.send_stall_s = math.inf  # a peer that reads nothing for so long is cut off; the owner may say
         self._scope = trio.CancelScope()
         self._reading = trio.CancelScope()
         self._listens = False  # the reader waits for the peer, not for our disk
@@ -73,7 +79,7 @@ class Link:
         self._buffer.append(data)
         self._buffered += len(data)
         self._wake.set()
-        if self._buffered > self._limits.send_buffer_octets_max:
+        if self._buffered > self.send_octets_max:
             self.close(f"peer does not read: {self._buffered} octets wait")
         else:
             self._rearm()
@@ -137,11 +143,25 @@ class Link:
             data = b"".join(self._buffer)
             self._buffer.clear()
             try:
-                await self._stream.send_all(data)
+                if not await self._send(data):
+                    return
             except BROKEN as error:
                 self.close(f"link lost: {_said(error)}")
                 return
             self._buffered -= len(data)
+
+    async def _send(self, data: bytes) -> bool:
+        """Everything, in pieces that must leave in `send_stall_s` each; False when one did not."""
+        if self.send_stall_s == math.inf:
+            await self._stream.send_all(data)
+            return True
+        for at in range(0, len(data), PIECE_OCTETS):
+            with trio.move_on_after(self.send_stall_s) as stalled:
+                await self._stream.send_all(data if len(data) <= PIECE_OCTETS else data[at : at + PIECE_OCTETS])
+            if stalled.cancelled_caught:
+                self.close(f"peer does not read: nothing left for {self.send_stall_s:g} s")
+                return False
+        return True
 
     async def _watch(self, receiver: Receiver) -> None:
         session = self.session

@@ -226,6 +226,11 @@ class ThreadBlocking:
         return await trio.to_thread.run_sync(work, *args)
 
 
+def fresh_octets(count: int) -> bytes:
+    """Octets that nobody can guess and that never come again: for the salt of a password's hash."""
+    return os.urandom(count)
+
+
 def system_ports() -> Ports:
     """The real world."""
     return Ports(SystemClock(), SystemEntropy(), SystemNetwork(), ThreadBlocking())

@@ -49,6 +49,7 @@ VERBS: Final = {
     "drain":   Verb("drain",   "take a carrier, bind or ESME out without losing anything"),
     "resume":  Verb("drain",   "bring it back"),
     "reload":  Verb("reload",  "read the config folder again, dropping no bind that need not be"),
+    "hash":    Verb("hash",    "make a hash of a password, for an ESME in the config"),
     "sim":     Verb("sim",     "be a simulated carrier or ESME"),
     "demo":    Verb("demo",    "engine, carriers and platform on this machine, one carrier goes sick"),
 }

@@ -307,6 +307,9 @@ def _unverified(reader: Reader, config: Config) -> None:
 
 
 def _doors(reader: Reader, config: Config, name: str, esme: Esme) -> None:
+    if esme.certificate and not any(door.tls is not None and door.tls.ca is not None for door in config.listen):
+        at = reader.where[("esmes", name, "certificate")]
+        reader.problems.warn(at, f"no door asks esme `{name}` for its certificate, expected `ca` on one")
     open_doors = [door for door in config.listen if door.host not in ("127.0.0.1", "::1", "localhost")]
     if open_doors and not esme.allow_from:
         said = f"esme `{name}` may bind from any address"

@@ -20,6 +20,7 @@ from typing import Annotated, Final, Literal
 
 import attrs
 
+from smsroute.config import hashes
 from smsroute.config.dialect import BLAME, Dialect
 from smsroute.config.form import SubmitForm
 from smsroute.config.hours import UTC, Window, WindowKind, ZoneKind
@@ -95,17 +96,22 @@ class ConfigErrors(Exception):
 
 @attrs.frozen(repr=False)
 class Secret:
-    """A password, and where it came from: `plain`, `env NAME` or `file PATH`."""
+    """A password, and where it came from: `plain`, `env NAME`, `file PATH`, or the kind of a hash that stands there."""
 
     value: bytes
     origin: str = "plain"
+    hashed: str = ""  # scrypt or argon2: `value` is a hash of it
 
     def matches(self, offered: bytes) -> bool:
-        """Whether `offered` is it, in time that does not depend on where they differ."""
+        """Whether `offered` is it, in time that does not depend on where they differ. A hash takes some 100 ms: off the
+        event loop. Raises hashes.BadHash when one cannot be checked now."""
+        if self.hashed:
+            return hashes.matches(self.hashed, self.value.decode("ascii"), offered)
         return hmac.compare_digest(self.value, offered)
 
     def reveal(self) -> bytes:
         """The password itself, for the bind that sends it."""
+        assert not self.hashed, "nobody knows what a hash is of"
         return self.value
 
     def __repr__(self) -> str:
@@ -151,7 +157,9 @@ class Esme:
     validity_s: Annotated[float, Seconds(1, 30 * 86400)] = 86400.0  # unset: limits.validity_default
     receipt_tlvs: bool = True  # receipted_message_id and message_state beside the receipt's text
     loop_guard: bool = True  # refuse from it what we have just sent for another ESME: a message that comes back
-    pdu_octets_max: Annotated[int, Octets(512, 1 << 20)] = 7424  # what it may send us in one PDU
+    pdu_octets_max: Annotated[int, Octets(512, 1 << 20)] = 7424  # we send it no larger PDU: one more kills a Kannel
+    pdu_octets_taken_max: Annotated[int, Octets(512, 1 << 20)] = 66_560  # it may send us: 64 KiB and its fields
+    certificate: Annotated[str, SERVER_NAME] = ""  # name its TLS client certificate must bear; empty: none is asked
 
     def admits(self, peer: str) -> bool:
         """Whether a link from IP address `peer` may bind as this ESME."""

@@ -22,10 +22,9 @@ from typing import Annotated, Any, Final, Literal
 
 import attrs
 
-from smsroute.config import networks, presets, tree
+from smsroute.config import networks, presets, secret, tree
 from smsroute.config.dialect import Dialect
 from smsroute.config.kinds import FLAG, Kind, Misread, OneOf, Seconds
-from smsroute.config.limits import SECRET_OCTETS_MAX
 from smsroute.config.nouns import (
     CARRIER_NAME,
     CLASS,
@@ -59,7 +58,6 @@ class _Missing:
 
 MISSING: Final = _Missing()
 RESEND_AFTER: Final = Seconds(0, 7 * 86400)
-SECRET_WANTED: Final = "{plain: TEXT}, {env: NAME} or {file: PATH}"
 IN_DOUBT_WANTED: Final = "hold, {resend_after: 10s} or {fail_after: 1h}"
 
 
@@ -164,7 +162,9 @@ class Reader:
                 values[row.field] = value
         for row in known.values():
             if row.required and row.key not in present:
-                self.problems.error(self.where.get(steps, node), f"{name_of(steps)} has no `{row.key}`, {_needs(row)}")
+                self.problems.error(
+                    self.where.get(steps, node), f"{name_of(steps)} has no `{row.key}`, {_needs(row, steps)}"
+                )
                 whole = False
         if not whole:
             return MISSING
@@ -262,50 +262,8 @@ class Reader:
 
     def secret(self, node: Node, steps: Steps) -> Any:
         """A password; nothing of it is ever repeated."""
-        said = describe(node) if not isinstance(node, Scalar) or node.empty else "bare text"
-        if not isinstance(node, tree.Mapping):
-            self.problems.error(node, f"`{steps[-1]}` is {said}, expected {SECRET_WANTED}")
-            return MISSING
-        if len(node.pairs) != 1 or node.pairs[0][0].text not in ("plain", "env", "file"):
-            self.problems.error(node, f"`{steps[-1]}` has other keys, expected {SECRET_WANTED}")
-            return MISSING
-        ((key, value),) = node.pairs
-        if not isinstance(value, Scalar) or value.empty:
-            said = describe(value) if type(value) is not Node else "nothing"
-            self.problems.error(value, f"`{key.text}` is {said}, expected {_SECRET_PARTS[key.text]}")
-            return MISSING
-        return self._secret_from(key.text, value, name_of(steps))
-
-    def _secret_from(self, source: str, node: Scalar, what: str) -> Any:
-        if source == "plain":
-            return self._secret(node.text.encode(), "plain", node, what)
-        if not self.secrets:
-            return Secret(b"", f"{source} {node.text}")
-        if source == "env":
-            text = self.environ.get(node.text)
-            if text is None:
-                wanted = f"expected it to hold {what}"
-                self.problems.error(node, f"environment variable {quote(node.text)} is not set, {wanted}")
-                return MISSING
-            return self._secret(text.encode("utf-8", "surrogateescape"), f"env {node.text}", node, what)
-        try:
-            with open(self.directory / node.text, "rb") as file:
-                octets = file.read(SECRET_OCTETS_MAX + 3)
-        except (OSError, ValueError) as fault:
-            self.problems.error(node, f"file {quote(node.text)}: {reason(fault)}, expected it to hold {what}")
-            return MISSING
-        return self._secret(octets.removesuffix(b"\n").removesuffix(b"\r"), f"file {node.text}", node, what)
-
-    def _secret(self, octets: bytes, origin: str, node: Node, what: str) -> Any:
-        if not 1 <= len(octets) <= SECRET_OCTETS_MAX:
-            said = "is longer than an SMPP password can be" if octets else "is empty"
-        elif not all(0x20 <= octet < 0x7F for octet in octets):
-            said = "has octets that are no printable ASCII"
-        else:
-            return Secret(octets, origin)
-        source = "" if origin == "plain" else f" from {origin.partition(' ')[0]} {quote(origin.partition(' ')[2])}"
-        self.problems.error(node, f"{what}{source} {said}, expected 1..{SECRET_OCTETS_MAX} printable ASCII characters")
-        return MISSING
+        found = secret.read(self, node, str(steps[-1]), name_of(steps), hashed=steps[0] == "esmes")
+        return MISSING if found is None else found
 
     def dialect(self, node: Node, steps: Steps) -> Any:
         """A carrier's dialect, laid over the preset it names."""
@@ -451,18 +409,16 @@ def _wanted(kind: Kind) -> str:
     raise AssertionError(kind)
 
 
-def _needs(row: Row) -> str:
+def _needs(row: Row, steps: Steps) -> str:
     declared, kind = row.declared, row.kind
     if typing.get_origin(declared) is Annotated:
         declared = typing.get_args(declared)[0]
     if declared is Secret:
-        return f"expected {SECRET_WANTED}"
+        return f"expected {secret.WANTED_OR_HASH if steps[0] == 'esmes' else secret.WANTED}"
     if kind is None:
         return "expected a list"
     return f"expected {_wanted(kind)}"
 
-
-_SECRET_PARTS: Final = {"plain": "the password", "env": "the name of an environment variable", "file": "a path"}
 
 BY_TYPE: Final[dict[Any, Callable[[Reader, Node, Steps], Any]]] = {
     Secret: Reader.secret,

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from smsroute.config import Esme
+import attrs
+
+from smsroute.config import Esme, Limits
 from smsroute.link import Link
 from smsroute.smpp.session import Session
 from smsroute.store.journal import Entry
@@ -23,6 +25,7 @@ class Client:
     __slots__ = (
         "batches",
         "bound_at",
+        "certificate",
         "esme",
         "link",
         "number",
@@ -40,12 +43,23 @@ class Client:
         self.session = session
         self.link = link
         self.esme: Esme | None = None
+        self.certificate: frozenset[str] = frozenset()  # names in the TLS certificate it showed
         self.transmits = False
         self.receives = False
         self.version = 0
         self.bound_at = 0.0
         self.unanswered = 0
         self.batches: deque[Entry] = deque()  # its reads on their way to the disk, oldest first
+
+    def follow(self, esme: Esme, limits: Limits) -> None:
+        """Its ESME's numbers hold for the session from now on."""
+        self.link.send_octets_max = limits.send_buffer_octets_max
+        self.session.limits = attrs.evolve(
+            self.session.limits,
+            window=esme.window,
+            pdu_octets_max=min(esme.pdu_octets_taken_max, limits.pdu_octets_max),
+            pdu_octets_sent_max=esme.pdu_octets_max,
+        )
 
     @property
     def name(self) -> str:

@@ -23,10 +23,11 @@ import attrs
 import structlog
 import trio
 
-from smsroute.config import Config, Esme, Secret
+from smsroute.config import Config
 from smsroute.esmes.accept import Accept
 from smsroute.esmes.client import Client
 from smsroute.esmes.deliver import Deliver
+from smsroute.esmes.porter import COME_IN, Porter, Verdict
 from smsroute.link import BROKEN, Link, session_limits
 from smsroute.message import Part
 from smsroute.ports import Listener, Ports, why_no_tls
@@ -42,6 +43,7 @@ from smsroute.smpp.session import (
     TimedOut,
     Unbound,
 )
+from smsroute.tls import names_of
 
 log: Final = structlog.get_logger("smsroute.esme")
 
@@ -49,7 +51,6 @@ TRANSMITS: Final = frozenset({names.BIND_TRANSMITTER, names.BIND_TRANSCEIVER})
 RECEIVES: Final = frozenset({names.BIND_RECEIVER, names.BIND_TRANSCEIVER})
 RESPONSE_BIT: Final = 0x80000000
 SYSTEM_ID: Final = "smsroute"
-NOBODY: Final = Secret(b"\0")  # what an unknown name's password is compared with; no C-string equals it
 
 
 class Doors:
@@ -61,6 +62,7 @@ class Doors:
         self._accept = accept
         self._deliver = deliver
         self._ports = ports
+        self.porter = Porter(config, ports)
         self._number = 0
         self._by_peer: Counter[str] = Counter()
         self.clients: dict[int, Client] = {}
@@ -82,6 +84,7 @@ class Doors:
         """ESMEs as a new config has them: sessions stay and follow its numbers, those of an ESME that left are asked
         to go. A new password or range asks the next bind, not the sessions that are up."""
         self._config = config
+        self.porter.adopt(config)
         now = self._ports.clock.monotonic()
         for client in self.clients.values():
             if client.esme is None:
@@ -89,7 +92,7 @@ class Doors:
             esme = config.esmes.get(client.esme.name)
             if esme is not None:
                 client.esme = esme
-                client.session.limits = attrs.evolve(client.session.limits, window=esme.window)
+                client.follow(esme, self._limits)
             elif client.session.bound:
                 client.link.write(client.session.unbind(now))
 
@@ -132,18 +135,20 @@ class Doors:
         now = self._ports.clock.monotonic()
         numbers = session_limits(
             limits,
-            window=1,  # its ESME's, once that is known
+            window=1,  # its ESME's, once that is known (Client.follow); so is the size of its PDUs
             response_timeout_s=limits.esme_response_timeout_s,
             enquire_link_s=limits.esme_enquire_link_s,
         )
+        numbers = attrs.evolve(numbers, pdu_octets_max=min(numbers.pdu_octets_max, limits.unbound_octets_max))
         session = Session(Role.SMSC, numbers, now, limits.first_sequence, defer_unbind=True)
         link = Link(stream, session, self._ports.clock, limits, limits.esme_receive_octets)
+        link.send_octets_max, link.send_stall_s = limits.unbound_octets_max, limits.esme_send_stall_s
         client = Client(self._number, peer, session, link)
         self.clients[client.number] = client
         self._by_peer[peer] += 1
         why = "cancelled"
         try:
-            refused = await self._shake_hands(stream, peer)
+            refused = await self._shake_hands(client, stream)
             why = refused or await link.run(lambda received: self._receive(client, received))
         except* Exception:
             self.faults += 1
@@ -158,7 +163,7 @@ class Doors:
             if client.esme is not None:
                 log.info("session.ended", session=client.name, peer=peer, reason=why)
 
-    async def _shake_hands(self, stream: trio.abc.Stream, peer: str) -> str:
+    async def _shake_hands(self, client: Client, stream: trio.abc.Stream) -> str:
         """TLS, at a door that has it, in the time a bind may take. Why it came to nothing, or ""."""
         if not isinstance(stream, trio.SSLStream):
             return ""
@@ -166,11 +171,12 @@ class Doors:
         with trio.move_on_after(self._limits.bind_timeout_s):
             try:
                 await stream.do_handshake()
+                client.certificate = names_of(stream)
                 return ""
             except BROKEN as error:
                 why = why_no_tls(error)
         self.refused["TLS"] += 1
-        log.info("tls.refused", peer=peer, reason=why)
+        log.info("tls.refused", peer=client.peer, reason=why)
         await trio.aclose_forcefully(stream)
         return why
 
@@ -190,7 +196,7 @@ class Doors:
             elif isinstance(item, TimedOut):
                 unanswered.append(cast(Part, item.token))
             elif isinstance(item, BindRequest):
-                self._bind(client, item)
+                await self._bind(client, item)
             elif isinstance(item, Unbound):
                 unbound = True
         if unanswered:
@@ -211,41 +217,41 @@ class Doors:
 
     # -- bind ----------------------------------------------------------------------------------------------------------
 
-    def _bind(self, client: Client, request: BindRequest) -> None:
-        status, why = self._judge(client, request)
+    async def _bind(self, client: Client, request: BindRequest) -> None:
+        status, why = await self._judge(client, request)
         now = self._ports.clock.monotonic()
+        if client.session.closing or not client.link.up:
+            return  # it has gone while its password was checked
         client.link.write(client.session.respond_bind(request, status, SYSTEM_ID, now))
         if status != names.ESME_ROK:
             self.refused[names.status_name(status)] += 1
             log.warning("bind.refused", peer=client.peer, system_id=request.system_id[:64], reason=why)
             client.link.finish(f"bind refused: {why}")
             return
-        client.esme = self._config.esmes[request.system_id]
+        client.esme = esme = self._config.esmes[request.system_id]
         client.transmits = request.command_id in TRANSMITS
         client.receives = request.command_id in RECEIVES
         client.version = client.session.version
         client.bound_at = self._ports.clock.wall()
-        client.session.limits = attrs.evolve(client.session.limits, window=client.esme.window)
+        client.follow(esme, self._limits)
         log.info(
             "session.bound", session=client.name, peer=client.peer, transmits=client.transmits, receives=client.receives
         )
         if client.receives:
             self._deliver.join(client)
 
-    def _judge(self, client: Client, request: BindRequest) -> tuple[int, str]:
-        esme: Esme | None = self._config.esmes.get(request.system_id)
-        # Both are compared before either is told apart: how long it takes says nothing about which names exist.
-        right = (esme.password if esme is not None else NOBODY).matches(request.password.encode("latin-1", "replace"))
+    async def _judge(self, client: Client, request: BindRequest) -> Verdict:
         if self.draining:
             return names.ESME_RSYSERR, "the engine drains"
-        if esme is None:
-            return names.ESME_RINVSYSID, "unknown system_id"
-        if not right:
-            return names.ESME_RINVPASWD, "wrong password"
-        if not esme.admits(client.peer):
-            return names.ESME_RBINDFAIL, f"address {client.peer} is not in allow_from"
+        verdict = await self.porter.judge(client.peer, client.certificate, request)
+        if verdict[0] != names.ESME_ROK:
+            return verdict
+        # What may have changed while its password was checked, and what other binds have taken meanwhile.
+        esme = self._config.esmes.get(request.system_id)
+        if self.draining or esme is None:
+            return names.ESME_RSYSERR, "the engine drains" if self.draining else "it has just left the config"
         if esme.name in self.drained:
             return names.ESME_RSYSERR, f"{esme.name} is drained"
         if len(self.sessions(esme.name)) >= esme.binds_max:
             return names.ESME_RALYBND, f"all {esme.binds_max} binds of {esme.name} are up"
-        return names.ESME_ROK, ""
+        return COME_IN

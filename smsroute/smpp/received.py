@@ -21,6 +21,7 @@ class SessionLimits:
     """The numbers of one session; `config.Limits`, the carrier or the ESME sets them. 0 switches enquire_link off."""
 
     pdu_octets_max: int = 66560  # 64 KiB of message_payload and its fields
+    pdu_octets_sent_max: int = 1 << 20  # larger ones some peers never recover from: Kannel, 7424 (quirks S10)
     window: int = 10
     response_timeout_s: float = 10.0
     enquire_link_s: float = 30.0

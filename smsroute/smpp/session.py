@@ -169,6 +169,8 @@ class Session:
     def send_requests(self, command_id: int, bodies: Sequence[bytes], tokens: Sequence[object], now: float) -> bytes:
         """One write, a request for each body; its token comes back with its response. Asserts state and room."""
         assert command_id in self._sends, f"{command_name(command_id)} in {self.state}"
+        most = self.limits.pdu_octets_sent_max - HEADER_OCTETS
+        assert max(map(len, bodies), default=0) <= most, f"a body above the {most} octets this peer takes"
         assert len(bodies) == len(tokens) and len(bodies) <= self.room, f"{len(bodies)} requests, room {self.room}"
         return self._flights.write(command_id, bodies, tokens, now)
 

@@ -11,7 +11,8 @@ MAIN, ESMES, CARRIERS, NETWORKS, ROUTES = "smsroute", "esmes", "carriers", "netw
 # What carriers need besides what a case is about.
 C = "system_id: a, password: {plain: x}"
 B = "binds: [{address: h:1}]"
-SECRET = "{plain: TEXT}, {env: NAME} or {file: PATH}"
+SECRET = "{plain: TEXT}, {env: NAME}, {file: PATH}, {scrypt: HASH} or {argon2: HASH}"
+NO_HASH = "{plain: TEXT}, {env: NAME} or {file: PATH}"
 DURATION = "a duration with its unit such as 500ms, 30s or 10m"
 PREFIX = 'up to 15 E.164 digits without + or spaces, such as 336, or "" for any number, or the name of a network'
 NETWORK = "{prefixes: [...]}, {file: PATH} or {country: FR}"
@@ -125,6 +126,15 @@ FILES = [
     (ESMES, "esmes:\n  a b: {password: {plain: x}}\n",
      ":2:3: esme `a b` is not a name, expected a system_id: 1 to 64 letters, digits or . _ @ + -"),
     (ESMES, "esmes:\n  acme: {}\n", f":2:3: esme `acme` has no `password`, expected {SECRET}"),
+    (CARRIERS, f"carriers:\n  orange: {{system_id: a, password: {{scrypt: hunter2}}, {B}}}\n",
+     f":2:36: `password` has other keys, expected {NO_HASH}"),
+    (ESMES, "esmes:\n  acme: {password: {scrypt: hunter2}}\n", ":2:29: `password` of esme `acme` is no scrypt hash, "
+     "expected a hash such as `smsroute hash` makes"),
+    (ESMES, "esmes:\n  acme: {password: {scrypt: '$scrypt$ln=19,r=8,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaGhhc2g'}}\n",
+     ":2:29: `password` of esme `acme` takes more than 256 MiB to check, "
+     "expected a hash such as `smsroute hash` makes"),
+    (ESMES, "esmes:\n  acme: {password: {argon2: '$argon2id$v=19$m=1$x'}}\n", ":2:29: `password` of esme `acme` is "
+     "no argon2 hash, expected a hash such as `smsroute hash --argon2` makes"),
     (ESMES, "esmes:\n  acme: {password: hunter2}\n", f":2:20: `password` is bare text, expected {SECRET}"),
     (ESMES, "esmes:\n  acme: {password: }\n", f":2:20: `password` is empty, expected {SECRET}"),
     (ESMES, "esmes:\n  acme: {password: [hunter2]}\n", f":2:20: `password` is a list, expected {SECRET}"),
