@@ -76,6 +76,7 @@ class Ledger(Memory):
             event.at,
             session=event.session,
             data_coding=event.data_coding,
+            kept=event.kept,
         )
         self.parts[event.part_id] = self._changed[event.part_id] = part
         self.by_state[State.DUE] += 1

@@ -126,6 +126,7 @@ class Memory:
 
     def _end(self, part: Part, at: float, why: str, err: str) -> None:
         part.ended_at, part.why, part.err = at, why, err
+        _cut(part)
         count = _COUNT_OF_END.get(part.state, "failed")
         setattr(self.counts, count, getattr(self.counts, count) + 1)
         if part.owes_receipt:
@@ -142,7 +143,8 @@ class Memory:
         self.woken_esmes.add(part.esme)
 
     def _rest(self, part: Part) -> None:
-        part.body = part.body[: part.text_at]  # nothing of the text outlives its use
+        if part.kept is not None:  # nothing of the text outlives its use
+            part.body, part.kept = part.body[: part.text_at], b""
         self.queues.unwatch(part)
         self.held_by[part.esme] -= 1
         self._at_rest[part.part_id] = part
@@ -210,6 +212,8 @@ class Memory:
                 continue
             self.held_by[part.esme] += 1
             if part.final:
+                if _cut(part):  # an engine kept it that knew no better
+                    self._changed[part.part_id] = part
                 self._owe(part)
                 continue
             self.queues.watch(part, part.expires_at)
@@ -225,3 +229,11 @@ class Memory:
             self.last_part_id = kept.last_part_id
             self.orphans.restore(kept.orphans)
             self.multiparts.restore(kept.multiparts)
+
+
+def _cut(part: Part) -> bool:
+    """Let go of the text of a part whose state is final, but for what its receipt quotes. Whether there was any."""
+    if part.kept is None or len(part.body) <= max(part.text_at, len(part.kept)):
+        return False
+    part.body = part.kept or part.body[: part.text_at]
+    return True

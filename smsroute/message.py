@@ -144,7 +144,7 @@ class Part(msgspec.Struct, array_like=True, gc=False):
     message_class: int
     source_addr: str
     destination_addr: str
-    body: bytes  # as submitted; cut to `text_at` octets once the state is final and told
+    body: bytes  # as submitted; once the state is final `kept`, once told its first `text_at` octets
     text_at: int  # the first `text_at` octets of body hold addresses, no text
     wants_receipt: int  # registered_delivery bits 1..0: 0 none, 1 final, 2 failure only
     expires_at: float
@@ -161,6 +161,7 @@ class Part(msgspec.Struct, array_like=True, gc=False):
     facts: list[str] = []  # late and conflicting receipts, moves: "what happened that changed nothing"
     session: int = 0  # the ESME's session it came by: its receipt prefers that one
     data_coding: int = 0  # as submitted: a rule may ask for it
+    kept: bytes | None = b""  # `body` in a final state: b"" addresses only; what its receipt quotes; None: as it was
 
     @property
     def final(self) -> bool:
@@ -209,6 +210,7 @@ class Accepted(Event, tag=2, frozen=True):
     session: int = 0  # the ESME's session it came by
     parts: int = 0  # of its message, when it has several
     data_coding: int = 0
+    kept: bytes | None = b""  # see Part
 
 
 class Attempted(Event, tag=3, frozen=True):

@@ -136,6 +136,7 @@ def events() -> st.SearchStrategy[AnyEvent]:
         float: AT,
         int: NUMBER,
         bytes: st.binary(max_size=300),
+        bytes | None: st.none() | st.binary(max_size=300),
         list[str]: st.lists(TEXT, max_size=4),
     }
     return st.one_of(

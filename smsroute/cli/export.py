@@ -52,6 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--carrier", default="", metavar="NAME", help="messages this carrier was offered only")
     parser.add_argument("--format", choices=("csv", "sqlite"), default="csv", help="csv (default) or sqlite")
     parser.add_argument("--out", required=True, metavar="FILE", help="what to write; - is stdout, for csv")
+    parser.add_argument("--text", action="store_true", help="the texts too, of ESMEs with `text: keep`")
     parser.add_argument("--mask", action="store_true", help="mask the numbers")
     parser.add_argument("--raw", action="store_true", help="csv: no apostrophe before what a sheet would reckon with")
 
@@ -75,11 +76,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         with (
             closing(open_reader(places.store)) as reader,
-            opened(args.out, args.format, texts=False, raw=args.raw) as sheet,
+            opened(args.out, args.format, texts=args.text, raw=args.raw) as sheet,
             _progress(since, until) as reached,
         ):
             parts = _parts(reader, since, until, source)
-            count = _write(sheet, _chosen(parts, args), _network(places), mask=args.mask, reached=reached)
+            count = _write(sheet, _chosen(parts, args), _network(places), args, reached)
     except (StoreError, OSError) as error:
         print(f"smsroute export: {error}; {args.out} is as it was", file=sys.stderr)
         return 1
@@ -124,16 +125,22 @@ def _chosen(parts: Iterator[Part], args: argparse.Namespace) -> Iterator[list[Pa
 
 
 def _write(
-    sheet: Sheet, chosen: Iterator[list[Part]], network: Network, *, mask: bool, reached: Callable[[float], None]
+    sheet: Sheet,
+    chosen: Iterator[list[Part]],
+    network: Network,
+    args: argparse.Namespace,
+    reached: Callable[[float], None],
 ) -> int:
     """All of them, in batches. Returns how many."""
-    from smsroute.ops.records import masked, record
+    from smsroute.ops.records import masked, record, text
 
     count = 0
     while batch := list(islice(chosen, PAGE_ROWS)):
         count += len(batch)
         rows = [record(parts, network) for parts in batch]
-        sheet.write([masked(row) for row in rows] if mask else rows, ())
+        sheet.write(
+            [masked(row) for row in rows] if args.mask else rows, [text(one) for one in batch] if args.text else ()
+        )
         reached(batch[-1][0].accepted_at)
     return count
 

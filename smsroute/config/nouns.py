@@ -33,6 +33,7 @@ InDoubtKind = Literal["hold", "resend", "fail"]
 FromKind = Literal["alphanumeric", "numeric", "short"]
 BindMode = Literal["transceiver", "transmitter", "receiver", "pair"]
 ClientCertificates = Literal["required", "optional"]
+TextKept = Literal["forget", "quote", "keep"]
 ReceiptsWanted = Literal["as-asked", "always"]
 
 
@@ -155,6 +156,7 @@ class Esme:
         Mapping[Annotated[str, SERVICE_TYPE], Annotated[MessageClass, CLASS]],
     ] = attrs.field(factory=dict)
     validity_s: Annotated[float, Seconds(1, 30 * 86400)] = 86400.0  # unset: limits.validity_default
+    text: TextKept = "forget"  # once it ended: nothing; what its receipt quotes till told; all, in history
     receipt_tlvs: bool = True  # receipted_message_id and message_state beside the receipt's text
     loop_guard: bool = True  # refuse from it what we have just sent for another ESME: a message that comes back
     pdu_octets_max: Annotated[int, Octets(512, 1 << 20)] = 7424  # we send it no larger PDU: one more kills a Kannel

@@ -49,6 +49,7 @@ from smsroute.policy.rates import RateWindow
 from smsroute.ports import Ports
 from smsroute.smpp import names, text, times
 from smsroute.smpp.codec import Pdu, PduError, SubmitSm, build_responses, parse_sm
+from smsroute.smpp.quote import quotable
 from smsroute.smpp.validate import check_submit
 from smsroute.store.base import StoreError
 from smsroute.store.journal import Journal
@@ -237,6 +238,9 @@ class Accept:
             return names.ESME_RINVDSTADR
         if mark:
             marks.append(mark)
+        kept: bytes | None = b""
+        if esme.text != "forget":
+            kept = None if esme.text == "keep" else quotable(pdu.body, submit)
         return Accepted(
             part_id,
             wall,
@@ -253,6 +257,7 @@ class Accept:
             client.number,
             parts,
             submit.data_coding,
+            kept=kept,
         )
 
     def _came_back(self, esme: Esme, submit: SubmitSm, wall: float) -> int:

@@ -21,7 +21,9 @@ import msgspec
 
 from smsroute.message import Attempt, Blame, MessageClass, Part, State
 from smsroute.ops.words import mask
-from smsroute.smpp.names import status_name
+from smsroute.smpp.codec import parse_sm
+from smsroute.smpp.names import ESM_UDHI, status_name
+from smsroute.smpp.text import decode
 
 MESSAGE_COLUMNS: Final = (
     "message_id", "esme", "class", "from", "to", "accepted_at", "submitted_at", "ended_at", "told_at", "state", "err",
@@ -102,6 +104,21 @@ def record(parts: Sequence[Part], network: Network) -> Record:
         len(parts),
     )
     return Record(message, [_tried(*row) for row in tried])
+
+
+def text(parts: Sequence[Part]) -> str:
+    """What a message said, as far as it is still kept."""
+    return "".join(_text(part) for part in parts)
+
+
+def _text(part: Part) -> str:
+    if part.kept is not None or not part.body:
+        return ""
+    said = parse_sm(part.body)
+    data = said.user_data()
+    if said.esm_class & ESM_UDHI and data:
+        data = data[1 + data[0] :]
+    return decode(said.data_coding, data)
 
 
 def masked(row: Record) -> Record:

@@ -6,7 +6,7 @@ Rules:
   without the GIL. Measured with the loop busy, 1,000 to 5,000 rows a statement: 37,000 to 58,000 parts a second at 2 us
   of the loop's time a part; executemany gets 500 a second.
 - The columns of a row are the fields of message.Part and Attempt, by name (tests/store/test_history.py compares them).
-- No text of a message is stored here but inside `open`.
+- No text of a message is stored here but inside `open`, and where its ESME wants it kept (`text: keep`).
 
 Walk: `store/sqlite` calls `write` and `prune` inside its transactions, the rest for whoever reads.
 """
@@ -16,6 +16,7 @@ from __future__ import annotations
 import functools
 import re
 import sqlite3
+from base64 import b64decode
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, Final
@@ -37,7 +38,10 @@ PART_COLUMNS: Final = {                    # column -> field of Part
     "expires_at": "expires_at",             "told_at": "told_at",          "facts": "facts",
     "data_coding": "data_coding",
 }  # fmt: skip
-PART_FIELDS_LEFT_OUT: Final = {"body", "text_at", "due_at", "attempts", "session"}
+PART_FIELDS_OTHERWISE: Final = {
+    "body",                                 # column of that name, in base64, where all of it is kept
+    "kept", "text_at", "due_at", "attempts", "session",
+}  # fmt: skip
 
 ATTEMPT_COLUMNS: Final = (
     "at", "carrier", "bind", "route", "reason", "responded_at", "blame", "code", "carrier_message_id", "doubted",
@@ -61,7 +65,16 @@ def _bulk(into: str, columns: Iterable[str], values: Iterable[str], width: int) 
 
 
 _OPEN: Final = _bulk("open", ("part_id", "packed"), ("column1", "column2"), 2)
-_MESSAGE: Final = _bulk("message", PART_COLUMNS, (_field(Part, field) for field in PART_COLUMNS.values()), 1)
+_KEPT: Final = f"json_type(column1, '$[{Part.__struct_fields__.index('kept')}]') = 'null'"
+_MESSAGE: Final = _bulk(
+    "message",
+    (*PART_COLUMNS, "body"),
+    (
+        *(_field(Part, field) for field in PART_COLUMNS.values()),
+        f"CASE WHEN {_KEPT} THEN {_field(Part, 'body')} ELSE '' END",
+    ),
+    1,
+)
 _ATTEMPT: Final = _bulk(
     "attempt",
     ("part_id", "n", *ATTEMPT_COLUMNS, "receipt_key"),
@@ -134,7 +147,7 @@ def _without_nul(text: str) -> str:
 
 # -- reading back ------------------------------------------------------------------------------------------------------
 
-_SELECT_PART: Final = f"SELECT {', '.join(PART_COLUMNS)} FROM message "
+_SELECT_PART: Final = f"SELECT {', '.join(PART_COLUMNS)}, body FROM message "
 _SELECT_ATTEMPTS: Final = f"""
     SELECT part_id, nullif(receipt_key, carrier_message_id), {", ".join(ATTEMPT_COLUMNS)} FROM attempt
     WHERE part_id IN (SELECT value FROM json_each(?)) ORDER BY part_id, n
@@ -154,10 +167,10 @@ def story(db: sqlite3.Connection, part_id: str) -> Part | None:
 def parts(db: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Part]:
     """Finished parts, in the order `where` asks for."""
     found: dict[str, Part] = {}
-    for row in db.execute(_SELECT_PART + where, values).fetchall():
-        fields = dict(zip(PART_COLUMNS.values(), row, strict=True))
+    for part_id, *columns, body in db.execute(_SELECT_PART + where, values).fetchall():
+        fields = dict(zip(PART_COLUMNS.values(), (part_id, *columns), strict=True))
         fields["facts"] = msgspec.json.decode(fields["facts"])
-        found[row[0]] = Part(**fields, body=b"", text_at=0, attempts=[])
+        found[part_id] = Part(**fields, body=b64decode(body), text_at=0, attempts=[], kept=None if body else b"")
     for part_id, key, *row in db.execute(_SELECT_ATTEMPTS, (_json(list(found)),)).fetchall():
         fields = dict(zip(ATTEMPT_COLUMNS, row, strict=True))
         for name in _BOOLEANS:

@@ -89,13 +89,16 @@ def of_naive(naive: Naive) -> dict[str, Any]:
 
 
 def _page(page: Page) -> dict[str, Any]:
-    rests = page.over and not page.owed
+    said = page.said
+    body = said.body
+    if page.over and said.kept is not None:
+        body = said.kept if said.kept and page.owed else body[: said.text_at]
     return {
         "state": page.state,
         "carrier": page.carrier,
         "route": page.route,
         "due_at": page.due_at,
-        "body": page.said.body[: page.said.text_at] if rests else page.said.body,
+        "body": body,
         "attempts": [
             (
                 (one.carrier, one.bind, one.route, one.reason, one.at),

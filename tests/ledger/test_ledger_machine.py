@@ -173,6 +173,7 @@ class Walk:
                     "fr",
                     carrier,
                     multipart,
+                    kept=rng.choice([b"", b"", b"address te", None]),
                 )
             )
         if rng.random() < 0.6:

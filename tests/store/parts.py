@@ -46,7 +46,9 @@ def part(number: int, *, attempts: int = 1, ended: bool = True) -> Part:
 def as_row(whole: Part) -> Part:
     """What the history tells of it: all but the text."""
     bare = Part(*(getattr(whole, field) for field in Part.__struct_fields__))
-    bare.body, bare.text_at = b"", 0
+    bare.text_at = 0
+    if bare.kept is not None:
+        bare.body, bare.kept = b"", b""
     return bare
 
 

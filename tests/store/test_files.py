@@ -187,6 +187,7 @@ class TestRecognition:
         change(tmp_path / "history.db", "DROP TABLE decision")
         change(tmp_path / "history.db", "ALTER TABLE message DROP COLUMN data_coding")
         change(tmp_path / "history.db", "ALTER TABLE attempt DROP COLUMN cost")
+        change(tmp_path / "history.db", "ALTER TABLE message DROP COLUMN body")
         with closing(open_store(f"sqlite:{tmp_path}", "n1")) as store:
             assert list(store.recover().records) == rows
             store.keep("scores/orange", b"x")

@@ -1,0 +1,1 @@
+-- journal.db, version 6: as version 5. The two files of a store are always of one version.
