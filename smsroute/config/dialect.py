@@ -17,6 +17,7 @@ from typing import Annotated, Final, Literal
 
 import attrs
 
+from smsroute.config import patterns
 from smsroute.config.hours import UTC, ZoneKind
 from smsroute.config.kinds import Misread, OneOf, Seconds, Text
 from smsroute.message import Blame
@@ -67,6 +68,10 @@ class PatternKind:
             raise Misread(f"{PATTERN_WANTED}: {fault}") from None
         if not {"id", "stat"} <= groups <= PATTERN_GROUPS:
             raise Misread(PATTERN_WANTED)
+        try:
+            patterns.judge(text)
+        except patterns.Laborious as fault:
+            raise Misread(f"a pattern that cannot take long: {fault}") from None
         return text
 
     def show(self, value: object) -> str:

@@ -92,7 +92,7 @@ class Limits:
     auto_evidence_min:          int   = count(3, 1, 1000, "receipts in a row that teach `ids: auto` a rule")
     auto_contradictions_max:    int   = count(3, 1, 1000, "in a row that make it forget one")
     auto_samples_min:           int   = count(16, 1, 64, "ids seen before short ones are believed: one in 16 shows a-f")
-    receipt_pattern_characters_max: int = count(512, 64, 2048, "of a receipt's text that a `pattern` is tried on")
+    receipt_pattern_characters_max: int = count(255, 64, 512, "of a receipt's text: no `pattern` sees a longer one")
     orphan_ttl_s:               float = seconds(DAY, 1, 30 * DAY, "a receipt may wait so long for its response")
     multiparts_max:             int   = count(100_000, 1, 10_000_000, "multipart messages whose way is remembered")
     multipart_ttl_s:            float = seconds(3600, 1, 7 * DAY, "between the first and the last part")

@@ -82,7 +82,7 @@ class Reading:
     states: Mapping[str, int] = attrs.field(default=STAT_WORDS, repr=False)  # stat word in capitals -> MessageState
     final: frozenset[int] = FINAL  # states after which nothing more comes
     pattern: re.Pattern[str] | None = None  # of the whole text: groups id and stat, and err, submit, done if any
-    pattern_characters_max: int = 512  # a longer text is not tried on it
+    pattern_characters_max: int = 255  # a longer text is not tried on it
     without_esm_class: bool = False  # a plain message that reads like a receipt may be one
     zone: datetime.tzinfo = datetime.UTC  # of its dates
 
