@@ -150,6 +150,8 @@ class Esme:
     binds_max: Annotated[int, Count(1, 1000)] = 8
     window: Annotated[int, Count(1, 10_000)] = 500  # requests of theirs unanswered, and of ours, per session
     rate: Annotated[float, Rate(0.01, 1_000_000)] = 1000.0  # parts per second over all its sessions
+    burst: Annotated[int, Count(0, 1_000_000)] = 0  # parts at once, refilled at `rate`; 0: a second's worth, no more
+    senders: Mapping[Annotated[str, SENDER], Annotated[float, Rate(0.01, 1_000_000)]] = attrs.field(factory=dict)
     default_class: Annotated[MessageClass, CLASS] = MessageClass.INFO
     class_by: Mapping[
         Annotated[str, OneOf({"service_type": "service_type"})],

@@ -4,7 +4,7 @@ NAME
     Accept.submits(client, pdus): one read's worth of submit_sm of one session becomes durable parts and their answers.
 
 WALK
-    esmes/listener -> HERE -> policy.admission, policy.rates -> Place (carriers/dispatch) -> store/journal
+    esmes/listener -> HERE -> policy.admission, policy.allowance -> Place (carriers/dispatch) -> store/journal
     -> (durable) -> answers to the ESME, bytes to the carriers.
 
 STRATEGIES
@@ -19,7 +19,8 @@ STRATEGIES
 
 LIMITS
     esme.window         submits of a session read and not yet answered; beyond, ESME_RTHROTTLED.
-    esme.rate           parts a second over all sessions of the ESME; beyond, ESME_RTHROTTLED.
+    esme.rate           parts a second over all sessions of the ESME, `burst` at once; beyond, ESME_RTHROTTLED.
+    esme.senders        parts a second of one sender, beside the whole; beyond, ESME_RTHROTTLED.
     open_messages_max   parts in memory; beyond, ESME_RMSGQFUL. esme_open_messages_max is one ESME's share.
 
 DIAGNOSTICS
@@ -40,12 +41,13 @@ import structlog
 
 from smsroute.config import Config, Esme
 from smsroute.esmes.client import Client
+from smsroute.esmes.fullness import Fullness
 from smsroute.ids import MessageIds
 from smsroute.ledger import Ledger
 from smsroute.message import Accepted, AnyEvent
 from smsroute.policy import admission
+from smsroute.policy.allowance import Allowance
 from smsroute.policy.loops import REFUSAL, Loops
-from smsroute.policy.rates import RateWindow
 from smsroute.ports import Ports
 from smsroute.smpp import names, text, times
 from smsroute.smpp.codec import Pdu, PduError, SubmitSm, build_responses, parse_sm
@@ -86,10 +88,10 @@ class Flight(Protocol):
 class Books:
     """What one ESME has used of what it may."""
 
-    __slots__ = ("accepted", "looped", "looped_at", "looped_of", "rate", "refused")
+    __slots__ = ("accepted", "allowance", "looped", "looped_at", "looped_of", "refused")
 
     def __init__(self, esme: Esme, now: float) -> None:
-        self.rate = RateWindow(esme.rate, now)
+        self.allowance = Allowance(esme, now)
         self.accepted = 0
         self.refused: Counter[int] = Counter()
         self.looped = 0  # submits that came back
@@ -118,6 +120,7 @@ class Accept:
         self._loops = loops
         self._takeoff = takeoff
         self._ids = ids
+        self._fullness = Fullness(ledger, journal, config.limits)
         self.books: dict[str, Books] = {}
         self.draining = False
 
@@ -126,8 +129,8 @@ class Accept:
         now = self._ports.clock.monotonic()
         for name, books in self.books.items():
             esme = config.esmes.get(name)
-            if esme is not None and esme.rate != books.rate.rate:
-                books.rate = books.rate.resize(esme.rate, now)
+            if esme is not None:
+                books.allowance.adopt(esme, now)
 
     async def submits(self, client: Client, pdus: Sequence[Pdu]) -> None:
         """Make one read's worth of submit_sm durable and answer each, in order."""
@@ -155,7 +158,7 @@ class Accept:
                 events.append(judged)
                 answers.append((names.ESME_ROK, pdu.sequence_number, judged.part_id))
         if not events:
-            client.link.write(build_responses(names.SUBMIT_SM_RESP, answers))
+            self._answer(client, books, answers)
             return
         accepted = len(events)
         client.unanswered += accepted
@@ -170,11 +173,17 @@ class Accept:
                 sick = _status_of(error)
                 books.refused[sick] += accepted
                 answers[:] = [(status or sick, sequence_number, "") for status, sequence_number, _ in answers]
-            client.link.write(build_responses(names.SUBMIT_SM_RESP, answers))
+            self._answer(client, books, answers)
             flight.leave(error)
 
         client.batches.append(self._journal.append(events, then))
         await self.settle(client, self._limits.esme_batches_max - 1)
+
+    def _answer(self, client: Client, books: Books, answers: list[tuple[int, int, str]]) -> None:
+        tail = b""
+        if client.version >= names.VERSION_5_0:
+            tail = self._fullness.tail(client, books.allowance, self._ports.clock.monotonic())
+        client.link.write(build_responses(names.SUBMIT_SM_RESP, answers, tail))
 
     async def settle(self, client: Client, most: int = 0) -> None:
         """Return when at most `most` of the session's reads are still on their way to the disk."""
@@ -197,7 +206,7 @@ class Accept:
 
     def _granted(self, client: Client, esme: Esme, books: Books, offered: int, monotonic: float) -> int:
         """How many of `offered` parts the ESME's window and rate let in now."""
-        return books.rate.take(max(0, min(offered, esme.window - client.unanswered)), monotonic)
+        return books.allowance.take(max(0, min(offered, esme.window - client.unanswered)), monotonic)
 
     def _judge(
         self, client: Client, esme: Esme, pdu: Pdu, wall: float, flight: Flight, marks: list[int]
@@ -230,6 +239,8 @@ class Accept:
             if part_of is not None and part_of[1] > 1:
                 parts = part_of[1]
                 multipart = f"{esme.name} {source_addr} {destination_addr} {part_of[0]} {parts}"
+        if esme.senders and not self._may_send_as(esme, source_addr):
+            return THROTTLED
         part_id = self._ids.make(wall)
         placed = flight.place(
             part_id, destination_addr, source_addr, esme.name, message_class, submit.data_coding, multipart
@@ -259,6 +270,9 @@ class Accept:
             submit.data_coding,
             kept=kept,
         )
+
+    def _may_send_as(self, esme: Esme, source_addr: str) -> bool:
+        return self.books[esme.name].allowance.take_of(source_addr, self._ports.clock.monotonic())
 
     def _came_back(self, esme: Esme, submit: SubmitSm, wall: float) -> int:
         """Refuse a message that went round, count it, and tell people once a window."""

@@ -54,11 +54,12 @@ class SubmitSm(msgspec.Struct, gc=False):
         return self.short_message or tlv(self.tlv, MESSAGE_PAYLOAD) or b""
 
 
-def build_responses(command_id: int, rows: Iterable[tuple[int, int, str]]) -> bytes:
+def build_responses(command_id: int, rows: Iterable[tuple[int, int, str]], tail: bytes = b"") -> bytes:
     """The answers to a batch of submit_sm, deliver_sm or data_sm in one write; a row is (status, sequence, message_id).
 
     A refusal carries no body (section 4.4.2); a deliver_sm_resp always carries one NUL (section 4.6.2, quirks S38).
-    What has no response (alert_notification, outbind) gets none.
+    What has no response (alert_notification, outbind) gets none. `tail`: TLVs for each; a refusal then has an empty
+    message_id before them, as SMPP 5.0 wants it.
     """
     if command_id in NO_RESPONSE:
         return b""
@@ -67,7 +68,9 @@ def build_responses(command_id: int, rows: Iterable[tuple[int, int, str]]) -> by
     out: list[bytes] = []
     for command_status, sequence_number, message_id in rows:
         if command_status == 0:
-            body = message_id.encode("latin-1") + b"\0"
+            body = message_id.encode("latin-1") + b"\0" + tail
+        elif tail:
+            body = b"\0" + tail
         else:
             body = b"\0" if command_id == DELIVER_SM_RESP else b""
         out.append(pack(HEADER_OCTETS + len(body), command_id, command_status, sequence_number))
