@@ -60,7 +60,7 @@ from smsroute.tls import DoorTls
 log: Final = structlog.get_logger("smsroute.engine")
 
 
-FIXED: Final = ("node", "listen", "store", "control", "http", "limits")
+FIXED: Final = ("node", "listen", "store", "control", "http", "mask_numbers", "limits")
 """What a running engine cannot change: a reload that has it otherwise says that it waits for the next start."""
 
 

@@ -66,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
         print(show(config), end="")
     else:
         print(f"{directory}: {paint('ok', 'green')}, {_summary(config)}")
+        for line in _kept(config) if config.esmes else ():
+            print(f"  kept: {line}")
         for network in config.networks.values():
             count = len(network.numbers)
             source = f", {network.source}" if network.source else ""
@@ -94,6 +96,29 @@ def _summary(config: Config) -> str:
     if config.warnings:
         words.append(f"{len(config.warnings)} warning{_s(len(config.warnings))}")
     return ", ".join(words)
+
+
+def _kept(config: Config) -> list[str]:
+    """How long what is kept of messages, for people."""
+    from smsroute.ops.words import age
+
+    limits = config.limits
+    by_text: dict[str, list[str]] = {}
+    for esme in config.esmes.values():
+        by_text.setdefault(esme.text, []).append(esme.name)
+    history = age(limits.history_retention_s)
+    texts = {"forget": "no text once a message has ended", "quote": "20 characters of it till its receipt is told"}
+    texts["keep"] = f"texts {history}"
+    shown = sorted(by_text.items(), key=lambda row: list(texts).index(row[0]))
+    of = [f"{texts[kind]} ({', '.join(names)})" if len(by_text) > 1 else texts[kind] for kind, names in shown]
+    return [
+        f"messages {history} after their end",
+        *of,
+        f"decisions {age(limits.decisions_retention_s)}",
+        f"receipts that match nothing {age(limits.orphan_ttl_s)}",
+        f"receipts nobody fetches {age(limits.outbox_ttl_s)}",
+        f"numbers {'masked' if config.mask_numbers else 'whole'} in logs and at the terminal",
+    ]
 
 
 def _s(count: int) -> str:

@@ -103,6 +103,11 @@ def print_json(document: object) -> None:
     print(json.dumps(document, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
 
 
+def whole_numbers(args: argparse.Namespace, places: Places) -> bool:
+    """Whether numbers are shown whole, where no engine is asked that would judge."""
+    return bool(args.reveal) or not places.mask_numbers
+
+
 def columns(rows: list[list[str]]) -> list[str]:
     """Rows of cells as lines of aligned columns, the first row their heads; the last column is as long as it is."""
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]) - 1)]

@@ -16,7 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from smsroute.cli import ask, trace
-from smsroute.cli.common import columns, find_engine, paint, print_json
+from smsroute.cli.common import columns, find_engine, paint, print_json, whole_numbers
 from smsroute.cli.when import span
 from smsroute.ops.words import clock, unix
 
@@ -86,7 +86,7 @@ def _by_number(args: argparse.Namespace) -> Document:
     finally:
         reader.close()
     parts = sorted(found.values(), key=lambda part: part.accepted_at, reverse=True)[: args.limit]
-    return {"messages": listed(parts, now, args.reveal), "source": source}
+    return {"messages": listed(parts, now, whole_numbers(args, places)), "source": source}
 
 
 def _by_carrier_id(args: argparse.Namespace) -> Document:
@@ -123,7 +123,7 @@ def _named_in_store(args: argparse.Namespace, places: Places) -> list[Document]:
         }
     finally:
         reader.close()
-    return told(chosen, parts, ask.now(), reveal=args.reveal)
+    return told(chosen, parts, ask.now(), reveal=whole_numbers(args, places))
 
 
 def _nothing(args: argparse.Namespace) -> str:

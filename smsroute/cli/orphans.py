@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from smsroute.cli import ask
-from smsroute.cli.common import add_config, add_json, columns, find_engine, paint, print_json
+from smsroute.cli.common import add_config, add_json, columns, find_engine, paint, print_json, whole_numbers
 from smsroute.cli.found import settle
 from smsroute.ops.words import age, clock, unix
 
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         carriers, ttl_s = config.carriers, config.limits.orphan_ttl_s
     except ConfigErrors:  # half-way through an edit
         carriers, ttl_s = {}, None
-    told = document(parked, carriers, ask.now(), sample=max(0, args.sample), reveal=args.reveal)
+    told = document(parked, carriers, ask.now(), sample=max(0, args.sample), reveal=whole_numbers(args, places))
     told |= {"source": source, "ttl_s": ttl_s}
     if args.json:
         print_json(told)

@@ -69,7 +69,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve, and say 0 after an orderly stop, 1 when it could not start or was cut short."""
     config = load_config(args, proven=True)
-    configure(args.log_level, pretty=args.log_format == "text" or (args.log_format == "auto" and sys.stderr.isatty()))
+    pretty = args.log_format == "text" or (args.log_format == "auto" and sys.stderr.isatty())
+    configure(args.log_level, pretty=pretty, mask_numbers=config.mask_numbers)
     for warning in config.warnings:
         log.warning("config.odd", what=str(warning))
     _raise_file_limit()

@@ -120,7 +120,7 @@ def _from_store(places: Places, wanted: str, reveal: bool) -> Document:
         reader.close()
     if part is None:
         raise NotFound(unknown(wanted, places.node))
-    document = story(part, ask.now(), reveal=reveal, decisions=decisions)
+    document = story(part, ask.now(), reveal=reveal or not places.mask_numbers, decisions=decisions)
     document["source"] = "store"
     return document
 

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     standing, proposed = load_config(args, secrets=False), load_other(args.directory)
     try:
-        document = _reckon(standing, proposed, since_s, args.limit, args.reveal)
+        document = _reckon(standing, proposed, since_s, args.limit, args.reveal or not standing.mask_numbers)
     except StoreError as error:
         if args.json:
             print_json({"ok": False, "error": str(error)})

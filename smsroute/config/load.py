@@ -41,6 +41,7 @@ class Places:
     node: str
     control: Path
     store: str
+    mask_numbers: bool
 
 
 def load(directory: str | Path, environ: MappingType[str, str], secrets: bool = True) -> Config:
@@ -57,14 +58,14 @@ def places(directory: str | Path) -> Places:
     folder = _Folder(directory, {}, secrets=False)
     found: dict[str, Any] = {}
     for key, node in folder.pairs(MAIN):
-        if key.text in ("node", "control", "store"):
+        if key.text in ("node", "control", "store", "mask_numbers"):
             one = Mapping(node.path, node.line, node.column)
             one.pairs.append((key, node))
             config = folder.reader.noun(Config, one, (), directory=folder.whole)
             if config is not MISSING:
                 found[key.text] = getattr(config, key.text)
     config = _settled(Config(folder.whole, **found), folder.reader)
-    return Places(config.directory, config.node, config.control, config.store)
+    return Places(config.directory, config.node, config.control, config.store, config.mask_numbers)
 
 
 class _Folder:

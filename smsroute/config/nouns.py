@@ -288,6 +288,7 @@ class Config:
     store: Annotated[str, STORE] = "sqlite:var/smsroute"
     control: Path = Path("var/control.sock")
     http: Annotated[tuple[str, int] | None, HostPort(port_min=0)] = None  # metrics and status page; unset: none
+    mask_numbers: bool = True  # subscribers' numbers show as 3361•••678 in logs and at the terminal, but for --reveal
     limits: Limits = attrs.field(factory=Limits)
     esmes: Mapping[str, Esme] = attrs.field(factory=dict)
     carriers: Mapping[str, Carrier] = attrs.field(factory=dict)

@@ -144,14 +144,15 @@ class Verbs:
             raise Refusal(f"memory does not know it and the store cannot be asked: {error}") from error
         if part is None:
             raise Refusal(unknown(wanted, self._engine.config.node))
-        if reveal:
+        masks = self._engine.config.mask_numbers
+        if reveal and masks:
             log.warning("number.revealed", part=part.part_id, by=peer)
         try:
             decisions = await self._decisions(part)
         except StoreError as error:
             log.warning("decisions.unread", error=str(error))
             decisions = []
-        return {"story": story(part, self._engine.ports.clock.wall(), reveal=reveal, decisions=decisions)}
+        return {"story": story(part, self._engine.ports.clock.wall(), reveal=reveal or not masks, decisions=decisions)}
 
     async def _decisions(self, part: Part) -> list[Record | None]:
         """The decision that stood at each attempt, what is not on disk yet included."""
@@ -193,9 +194,10 @@ class Verbs:
             parts = {hit.part_id: self._in_memory(hit.part_id) or await self._in_store(hit.part_id) for hit in chosen}
         except StoreError as error:
             raise Refusal(f"the store cannot be asked: {error}") from error
-        if reveal and chosen:
+        masks = engine.config.mask_numbers
+        if reveal and masks and chosen:
             log.warning("number.revealed", part=[hit.part_id for hit in chosen], by=peer)
-        return {"messages": told(chosen, parts, engine.ports.clock.wall(), reveal=reveal)}
+        return {"messages": told(chosen, parts, engine.ports.clock.wall(), reveal=reveal or not masks)}
 
     async def _drain(self, request: Mapping[str, Any], peer: str) -> Document:
         reason = _word(request, "reason") or "no reason given"

@@ -27,11 +27,28 @@ def broken(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def line_of(folder: Path, words: str) -> int:
+    """Where the first line of esmes.yaml stands that ends so, but for a remark."""
+    lines = (folder / "esmes.yaml").read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if line.partition("#")[0].strip() == words)
+
+
 def test_a_right_config_is_ok_and_exit_0(capsys: pytest.CaptureFixture[str]) -> None:
-    """One line that counts what was found, and one for each network."""
+    """One line that counts what was found, one for each thing that is kept, and one for each network."""
     assert main(["check", str(EXAMPLES)]) == 0
-    counted = f"{EXAMPLES}: ok, 2 esmes, 3 carriers, 4 routes, 1 network\n  network uk-o2: 4 prefixes\n"
-    assert capsys.readouterr() == (counted, "")
+    told = capsys.readouterr()
+    assert told.out.splitlines() == [
+        f"{EXAMPLES}: ok, 2 esmes, 3 carriers, 4 routes, 1 network",
+        "  kept: messages 30d 0h after their end",
+        "  kept: no text once a message has ended (acme)",
+        "  kept: 20 characters of it till its receipt is told (shop)",
+        "  kept: decisions 30d 0h",
+        "  kept: receipts that match nothing 1d 0h",
+        "  kept: receipts nobody fetches 7d 0h",
+        "  kept: numbers masked in logs and at the terminal",
+        "  network uk-o2: 4 prefixes",
+    ]
+    assert told.err == ""
 
 
 def test_a_wrong_config_tells_every_error_on_stderr_and_exit_1(
@@ -41,10 +58,10 @@ def test_a_wrong_config_tells_every_error_on_stderr_and_exit_1(
     assert main(["check", "--config", str(broken)]) == 1
     out, err = capsys.readouterr()
     assert out == ""
+    first, second = (f"{broken}/esmes.yaml:{line_of(broken, words)}" for words in ("binds_max: x", "rate: 2"))
     assert err.splitlines() == [
-        f"{broken}/esmes.yaml:8:16: `binds_max` is `x`, expected a whole number, 1..1000",
-        f"{broken}/esmes.yaml:20:11: `rate` is `2`, expected a rate with its unit such as 2000/s or 90/m, "
-        "0.01/s..1000000/s",
+        f"{first}:16: `binds_max` is `x`, expected a whole number, 1..1000",
+        f"{second}:11: `rate` is `2`, expected a rate with its unit such as 2000/s or 90/m, 0.01/s..1000000/s",
         f"{broken}: 2 errors",
     ]
 
@@ -56,7 +73,7 @@ def test_json_of_a_wrong_config(broken: Path, capsys: pytest.CaptureFixture[str]
     assert document["ok"] is False
     assert document["errors"][0] == {
         "path": f"{broken}/esmes.yaml",
-        "line": 8,
+        "line": line_of(broken, "binds_max: x"),
         "column": 16,
         "message": "`binds_max` is `x`, expected a whole number, 1..1000",
     }

@@ -136,3 +136,13 @@ def leave(folder: Path, parked: list[Receipted]) -> None:
             ledger.apply(orphan)
         changes = ledger.take()
         store.checkpoint(Checkpoint(1, changes.open, (), changes.at_rest, changes.state))
+
+
+def test_numbers_show_whole_where_the_config_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`mask_numbers: false` is --reveal for everybody."""
+    folder = write_config(tmp_path / "config")
+    leave(folder, [Receipted("orange", time.time(), ["1"], State.DELIVERED, "", "DELIVRD", "33612345678")])
+    masked = document(folder, capsys, "orphans")["carriers"][0]["sample"][0]["to"]
+    (folder / "smsroute.yaml").write_text((folder / "smsroute.yaml").read_text() + "mask_numbers: false\n")
+    whole = document(folder, capsys, "orphans")["carriers"][0]["sample"][0]["to"]
+    assert (masked, whole) == ("3361•••678", "33612345678")
