@@ -107,6 +107,9 @@ class _Kept(msgspec.Struct, array_like=True):
     prefixed: bool
 
 
+_ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
+
+
 class Learner:
     """See the module. One for each carrier."""
 
@@ -376,17 +379,17 @@ class Learner:
         return [*prefixed, *(key for form in forms for key in self._padded(form, (8, 10, 16)))]
 
     def _padded(self, digits: str, usual: tuple[int, ...] = WIDTHS) -> list[str]:
-        """Digits as they are and with zeros before them, in the width that was seen first."""
-        widths = [*self._widths, *(width for width in usual if width not in self._widths)]
-        padded = [digits.rjust(width, "0") for width in widths if width > len(digits)]
-        return [*padded, digits] if self._widths else [digits, *padded]
+        """Digits as they are and with zeros before them; in a width that was seen first."""
+        seen = [digits.rjust(width, "0") for width in self._widths if width > len(digits)]
+        others = [digits.rjust(width, "0") for width in usual if width > len(digits) and width not in self._widths]
+        return [*seen, digits, *others]
 
     # --- over a restart ---
 
     def keep(self) -> bytes:
         """For the store."""
         kept = _Kept(VERSION, self._responses, self._sources, self._widths, self._prefixed)
-        return msgspec.msgpack.encode(kept)
+        return _ENCODER.encode(kept)
 
     def restore(self, blob: bytes) -> None:
         """What an earlier engine learnt. Raises ValueError for what is nothing of the kind."""

@@ -72,6 +72,8 @@ FINAL: Final = frozenset(
 )
 """States after which nothing more comes. ACCEPTED and UNKNOWN are none: more may come."""
 
+ID_CHARACTERS_MAX: Final = 255  # 64 by the spec; UUIDs and longer ones exist (quirks M9)
+WORD_CHARACTERS_MAX: Final = 32  # of a stat word, a date, an err
 QUOTED_CHARACTERS: Final = 20  # of the message, at the end of a receipt (Appendix B)
 
 
@@ -91,7 +93,8 @@ COMMON: Final = Reading()
 
 # The common form in one go; what does not fit it exactly is scanned label by label, with the same result.
 _PLAIN: Final = re.compile(
-    r"id:([^ :\0]+) sub:[0-9]+ dlvrd:[0-9]+ submit date:([0-9]+) done date:([0-9]+) stat:([A-Za-z]+) err:([0-9A-Za-z]+)"
+    r"id:([^ :\0]{1,255}) sub:[0-9]+ dlvrd:[0-9]+ submit date:([0-9]{1,32}) done date:([0-9]{1,32}) "
+    r"stat:([A-Za-z]{1,32}) err:([0-9A-Za-z]+)"
     r"(?: [Tt]ext:(.*))?",
     re.DOTALL,
 )
@@ -207,7 +210,7 @@ def read(sm: SubmitSm, reading: Reading = COMMON, certain: bool = True) -> Recei
     network_error = None
     if sm.tlv:
         receipted = (tlv(sm.tlv, RECEIPTED_MESSAGE_ID) or b"").decode("latin-1").partition("\0")[0].strip(_STRIPPED)
-        if receipted:
+        if 0 < len(receipted) <= ID_CHARACTERS_MAX:
             ids = ((FROM_TLV, receipted), *ids)
         told = _message_state(tlv(sm.tlv, MESSAGE_STATE))
         if told >= 0:
@@ -254,7 +257,7 @@ def _scan(body: bytes, data_coding: int, reading: Reading) -> dict[str, str]:
     for label, match in reversed(firsts.items()):
         value = text[match.end() : end].strip(_STRIPPED)
         # A value is one word, except the text: labels we do not know may follow it.
-        values[label] = value if label == "text" else (value.split(maxsplit=1) or [""])[0]
+        values[label] = value if label == "text" else _bounded(label, (value.split(maxsplit=1) or [""])[0])
         end = match.start()
     return values
 
@@ -264,7 +267,15 @@ def _by_pattern(text: str, pattern: re.Pattern[str], characters_max: int) -> dic
     match = pattern.fullmatch(text) if len(text) <= characters_max else None
     if match is None:
         return None
-    return {_GROUPS.get(name, name): value.strip(_STRIPPED) for name, value in match.groupdict("").items()}
+    groups = match.groupdict("").items()
+    return {_GROUPS.get(name, name): _bounded(name, value.strip(_STRIPPED)) for name, value in groups}
+
+
+def _bounded(label: str, value: str) -> str:
+    """What is kept of a value, and for long: of an id all or nothing, for a part of it is another id."""
+    if label == "id":
+        return value if len(value) <= ID_CHARACTERS_MAX else ""
+    return value[:WORD_CHARACTERS_MAX]
 
 
 _GROUPS: Final = {"submit": "submit date", "done": "done date"}

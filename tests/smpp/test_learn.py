@@ -149,3 +149,151 @@ def test_a_receipt_that_came_before_its_response_is_no_other_messages(name: str,
                 if number >= left_out:
                     carrier.receipt(left_out)
                     assert carrier.wrong == 0, (start, left_out, number)
+
+
+def taught(name: str, count: int = 40, start: int = 0x1A0C3B40, **settings: int) -> Carrier:
+    """A carrier of a scheme whose learner has seen some of its receipts, to three handsets."""
+    carrier = Carrier(SCHEMES[name][1], Learner(**settings), 3)
+    for number in range(start, start + count):
+        carrier.respond(number)
+        carrier.receipt(number)
+    return carrier
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMES))
+def test_the_rule_of_a_scheme_is_learnt_and_finds_all_that_follow(name: str) -> None:
+    """After forty messages in order each new receipt is matched, by one to ten candidates."""
+    carrier = taught(name)
+    rule = SCHEMES[name][0] or f"{TLV} exact, {TEXT} hex-dec"
+    assert rule == carrier.learner.rule, carrier.learner.words()
+    matched = carrier.matched
+    for number in range(0x2000_0000, 0x2000_0064):
+        carrier.respond(number)
+        assert len(carrier.learner.candidates(carrier.scheme(number)[1])) <= 10
+        carrier.receipt(number)
+    assert (carrier.wrong, carrier.matched - matched) == (0, 100)
+    (news, *_) = carrier.learner.news
+    assert "learnt" in news
+
+
+def test_ten_million_stays_unknown_until_the_rule_is_learnt() -> None:
+    """`10000000` is one message in decimal and another in hexadecimal; both are there, for one handset."""
+    learner = Learner()
+    ids = [(TEXT, "10000000")]
+    decimal, hexadecimal = learner.response_key("10000000"), learner.response_key("989680")
+    hits = [(decimal, "one", True), (hexadecimal, "other", True)]
+    assert {decimal, hexadecimal} <= set(learner.candidates(ids))
+    assert (learner.judge(ids, hits), learner.ambiguous) == ("", 1)
+    for number in (0x1A0C3B4D, 0x1A0C3B4E, 0x1A0C3B4F):
+        assert learner.witness(f"{number:x}", [(TEXT, str(number))], True)
+    assert learner.rule == "hex-dec"
+    assert learner.candidates(ids)[0] == "989680"
+    assert learner.judge(ids, hits) == "989680"
+
+
+def test_dec_and_hex_are_learnt_only_from_an_id_that_shows_a_letter() -> None:
+    """Digits on both sides prove nothing, however often they meet."""
+    learner = Learner()
+    for number in range(0x10000000, 0x10000009):
+        learner.response_key(f"{number:x}")
+        learner.candidates([(TEXT, str(number))])
+        assert not learner.witness(f"{number:x}", [(TEXT, str(number))], True)
+    assert (learner.rule, learner.words()) == ("", ["text: not learnt yet"])
+
+
+def test_digits_of_another_handset_are_not_believed_and_letters_are() -> None:
+    """An id that shows a letter is sure; a number may be another message's."""
+    learner = Learner()
+    assert learner.witness("N-000042", [(TEXT, "N-000042")], False)
+    assert not learner.witness("1234567", [(TEXT, "1234567")], False)
+    assert learner.mismatched == 1
+    assert learner.words()[-1] == "1 ids named a message to another number: set `dialect: ids`"
+
+
+def test_numbers_beyond_64_bits_keep_every_digit() -> None:
+    """Neighbours above 2^63 and 2^64 stay apart (quirks M8)."""
+    for start in (2**63, 2**64 + 1, 2**200):
+        carrier = taught("hex-dec", start=start + 0xA)
+        assert (carrier.learner.rule, carrier.wrong) == ("hex-dec", 0)
+
+
+def test_a_rule_that_evidence_contradicts_is_forgotten_and_the_new_one_learnt() -> None:
+    """The carrier changes its software: for a while nothing is matched, never wrongly, then all is again."""
+    carrier = taught("hex-dec")
+    carrier.scheme = SCHEMES["decimal"][1]
+    for number in range(500_000_000, 500_000_060):
+        carrier.respond(number)
+        carrier.receipt(number)
+    assert (carrier.learner.rule, carrier.wrong) == ("exact", 0)
+    assert [line.split()[1] for line in carrier.learner.news] == ["learnt", "forgot", "learnt"]
+    source = carrier.learner.learnt()[TEXT]
+    assert source[:2] == ("exact", 3)
+
+
+def test_evidence_for_another_rule_begins_the_count_anew() -> None:
+    """Three in a row, not three in all."""
+    learner = Learner()
+    pairs = [("1a0c3b4d", "437009229"), ("1a0c3b4e", "437009230"), ("ff-1", "ff-1"), ("1a0c3b4f", "437009231")]
+    for response, receipt in pairs:
+        learner.response_key(response)
+        learner.candidates([(TEXT, receipt)])
+        learner.witness(response, [(TEXT, receipt)], True)
+    assert learner.rule == ""
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMES))
+def test_what_was_learnt_outlives_the_engine(name: str) -> None:
+    """Kept and restored it answers the same, for a learner that knows the rule and one that does not yet."""
+    for count in (2, 40):
+        carrier = taught(name, count)
+        again = Learner()
+        again.restore(carrier.learner.keep())
+        assert (again.rule, again.words()) == (carrier.learner.rule, carrier.learner.words())
+        ids = carrier.scheme(0x2B00_0001)[1]
+        assert again.candidates(ids) == carrier.learner.candidates(ids)
+        assert again.waits_as(ids) == carrier.learner.waits_as(ids)
+        assert again.keep() == carrier.learner.keep()
+
+
+@pytest.mark.parametrize("blob", [b"", b"\xc1", b"\x95\x02\x80\x80\x90\xc2", b"not msgpack at all"])
+def test_what_is_no_such_thing_is_refused(blob: bytes) -> None:
+    """With ValueError, and the learner stays as it was."""
+    learner = taught("hex-dec").learner
+    with pytest.raises(ValueError, match=r"not what a learner keeps|version"):
+        learner.restore(blob)
+    assert learner.rule == "hex-dec"
+
+
+def test_a_receipt_waits_under_a_name_only_when_that_is_sure() -> None:
+    """Digits are nobody's until a rule is learnt; then it waits under what the response will say."""
+    learner = Learner()
+    assert learner.waits_as([(TEXT, "437009229")]) == ""
+    assert learner.waits_as([(TEXT, "N-42 ")]) == "N-42"
+    assert learner.waits_as([]) == ""
+    learnt = taught("hex-dec padded", start=0x0A0C3B40).learner
+    assert learnt.waits_as([(TEXT, "0437009229")]) == "1A0C3B4D"
+    assert learnt.waits_as([(TEXT, str(0xBEEF))]) == "0000BEEF"
+
+
+def test_words_say_what_was_learnt_and_what_is_missing() -> None:
+    """A line for each place where receipts carry ids."""
+    assert Learner().words() == []
+    learner = taught("tlv hex, text decimal").learner
+    assert learner.words() == [
+        "receipted_message_id: as the response writes it (exact, 3 receipts)",
+        "text: the response's hexadecimal number in decimal (hex-dec, 3 receipts)",
+    ]
+    assert taught("hex-dec", 12, evidence_min=20).learner.words() == ["text: not learnt yet, hex-dec 12 of 20"]
+
+
+@given(st.lists(st.tuples(st.sampled_from([TLV, TEXT]), st.text(max_size=90)), max_size=3), st.text(max_size=90))
+def test_no_id_makes_it_raise(ids: Ids, response: str) -> None:
+    """Ids are whatever a carrier writes: digits of other scripts, underscores, nothing, hundreds of characters."""
+    learner = Learner()
+    key = learner.response_key(response)
+    candidates = learner.candidates(ids)
+    assert len(candidates) <= learn.CANDIDATES_MAX
+    learner.judge(ids, [(one, one, True) for one in (key, *candidates)])
+    learner.waits_as(ids)
+    learner.doubts(ids)
+    assert Learner().restore(learner.keep()) is None
