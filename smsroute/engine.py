@@ -205,6 +205,8 @@ class Engine:
     def _applied(self) -> None:
         """After each commit: whoever got something to do is told, once."""
         ledger = self.ledger
+        if ledger.noticed:
+            self.dispatch.noticed()
         if ledger.queues.woken:
             self.dispatch.wake(ledger.queues.woken)
             ledger.queues.woken.clear()
@@ -237,4 +239,5 @@ def recover(store: Store, ledger: Ledger) -> int:
     for seq, events in recovered.events():  # noqa: B007 - the last one is the answer
         for event in events:
             ledger.apply(event)
+    ledger.noticed.clear()
     return seq

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from smsroute.memory import Memory
+from smsroute.memory import Memory, Noticed
 from smsroute.message import (
     STATE_OF_RECEIPT,
     Accepted,
@@ -180,6 +180,7 @@ class Ledger(Memory):
             if orphan is not None:
                 self.counts.orphans_matched += 1
                 self._receipt(part, event.attempt, orphan, event.at)
+                self._claimed(part, orphan, event.at)
 
     def _doubted(self, event: Doubted) -> None:
         for part in self._parts(event.part_ids):
@@ -231,7 +232,17 @@ class Ledger(Memory):
         if hit is not None:
             self._receipt(*hit, event, event.at)
         else:
+            parked = self.counts.orphans_parked
             self.orphans.park(event, self.counts)
+            if event.state in STATE_OF_RECEIPT and self.counts.orphans_parked > parked:
+                self.noticed.append(Noticed("parked", event.carrier, event.destination_addr))
+
+    def _claimed(self, part: Part, orphan: Receipted, at: float) -> None:
+        """A receipt that was parked has found its part, and may have ended it."""
+        if orphan.state in STATE_OF_RECEIPT:
+            ended = part.ended_at == at and part.state in (orphan.state, State.ACCEPTED)
+            told = orphan.state if ended else 0
+            self.noticed.append(Noticed("claimed", orphan.carrier, part.destination_addr, part, told))
 
     def _receipt(self, part: Part, index: int, event: Receipted, at: float) -> None:
         """`index`: the attempt it speaks of. `at`: now; an orphan came earlier, and what it ends ends now."""
@@ -250,6 +261,7 @@ class Ledger(Memory):
         elif part.final:
             counts.receipts_conflicting += 1
             self._add(part, _after_the_end(event))
+            self.noticed.append(Noticed("final-after-final", event.carrier, part.destination_addr))
         elif event.state != State.DELIVERED and _lives_on(part, index):
             if part.attempts[index].told:
                 counts.receipts_duplicate += 1
@@ -292,8 +304,11 @@ class Ledger(Memory):
 
     def _finished_by_us(self, event: Finished) -> None:
         for part in self._parts(event.part_ids):
+            waited = part.state == State.SUBMITTED
             if self._move(part, Cause(event.cause)):
                 self._end(part, event.at, event.why, event.err)
+                if waited:
+                    self.noticed.append(Noticed("unheard", part.carrier, part.destination_addr, part))
 
     def _told(self, event: Told) -> None:
         outbox = self.outboxes.get(event.esme)

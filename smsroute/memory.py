@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -34,6 +34,21 @@ class Outbox:
     def __init__(self) -> None:
         self.owed: dict[str, Part] = {}
         self.ready: deque[Part] = deque()  # owed and not with a session just now
+
+
+NOTICED_MAX: Final = 100_000
+"""Things noticed between two commits; a replay, whose are never fetched, must not grow with its journal."""
+
+
+class Noticed(NamedTuple):
+    """Something about a receipt that was seen while an event was applied, for who counts by carrier. No fact: nobody
+    but `carriers/hearing` fetches it, and a replay's is dropped."""
+
+    kind: str  # parked, claimed, unheard, or what is odd: see `carriers/tally`
+    carrier: str
+    number: str  # of the handset
+    part: Part | None = None
+    told: int = 0  # the final State in which a claimed one ended its part
 
 
 class _State(msgspec.Struct):
@@ -71,6 +86,7 @@ class Memory:
         self.by_state: dict[int, int] = dict.fromkeys(State, 0)
         self.held_by: Counter[str] = Counter()  # parts not at rest, by ESME
         self.woken_esmes: set[str] = set()
+        self.noticed: deque[Noticed] = deque(maxlen=NOTICED_MAX)
         self._changed: dict[str, Part] = {}
         self._at_rest: dict[str, Part] = {}  # since the last checkpoint
         self._late: list[tuple[str, str]] = []

@@ -206,6 +206,10 @@ class Dispatch:
         self.wake(self.stations)
         self.wake(self.ledger.queues.lanes)
 
+    def noticed(self) -> None:
+        """The ledger saw something of receipts that is to be counted."""
+        self._hearing.noticed(self.ledger.noticed)
+
     def _gone(self, carrier: str) -> None:
         """A carrier is off the roster: what still waits for it is a stray."""
         self._wakes.pop(carrier, None)

@@ -7,21 +7,27 @@ Rules:
 - Where no ESME asked and we did (`receipts: always`) there is no end to tell a first receipt by: a doubled one counts.
 - It speaks of the carrier that took the part, for the network its route leads to; receipts of a read are told in
   one call a network and word.
+- What no single receipt tells (parked, claimed later, never came, odd) the ledger notices; it is counted here.
 
-Walk: `carriers/receipts` calls `heard` after the commit; figures go to `routing.dossier`.
+Walk: `carriers/receipts` calls `heard` after the commit, `engine` has `noticed` called after each; figures go to
+`routing.dossier` and to `tally`.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Final, Protocol
 
 from smsroute.carriers.station import Station
 from smsroute.config import Dialect
-from smsroute.message import Part
+from smsroute.memory import Noticed
+from smsroute.message import Attempt, Part, State
 from smsroute.ports import Ports
 from smsroute.routing.outcome import ReceiptErrors, Word, receipt_word
-from smsroute.routing.table import Rule
+from smsroute.routing.table import Rule, Table
+
+DELIVERED: Final = int(State.DELIVERED)
 
 
 class Board(Protocol):
@@ -29,6 +35,7 @@ class Board(Protocol):
 
     ports: Ports
     stations: dict[str, Station]
+    table: Table
 
     def went(self, part: Part) -> Rule | None: ...
 
@@ -50,11 +57,8 @@ class Hearing:
         errors = self._errors_of(station)
         heard: dict[tuple[str, Word], list[float]] = {}
         for part, state, err in said:
-            taken_at = 0.0
-            for attempt in reversed(part.attempts):
-                if attempt.responded_at and attempt.carrier == carrier:
-                    taken_at = attempt.responded_at
-                    break
+            taken = _taken(part, carrier)
+            taken_at = taken.responded_at if taken is not None else 0.0
             rule = self._board.went(part) if taken_at and taken_at >= self._since else None
             if rule is not None:
                 word = receipt_word(state, err, errors)
@@ -64,8 +68,31 @@ class Hearing:
         for (network, word), delays_s in heard.items():
             delays_s.sort()
             dossier.receipts(network, word, delays_s, now)
+            station.tally.ended(network, word is Word.DELIVERED, delays_s, now)
         if not heard:
             dossier.spoke()
+
+    def noticed(self, seen: deque[Noticed]) -> None:
+        """Count what the ledger noticed, and take it."""
+        now = self._board.ports.clock.monotonic()
+        while seen:
+            kind, carrier, number, part, told = seen.popleft()
+            station = self._board.stations.get(carrier)
+            if station is None:
+                continue
+            tally, network = station.tally, self._board.table.towards(carrier, number)
+            if kind == "parked":
+                tally.parked(network, now)
+            elif kind == "claimed":
+                tally.claimed(network, now)
+                if told:  # it came before its response, or that never came
+                    tally.ended(network, told == DELIVERED, [0.0], now)
+            elif kind == "unheard":
+                taken = _taken(part, carrier) if part is not None else None
+                if taken is not None and taken.responded_at >= self._since:
+                    tally.unheard(network, now)
+            else:
+                tally.odd(network, kind, now)
 
     def _errors_of(self, station: Station) -> ReceiptErrors:
         """The carrier's own err codes; a reload may change them."""
@@ -74,3 +101,11 @@ class Hearing:
         if known is None or known[0] is not dialect:
             known = self._errors[station.carrier.name] = (dialect, ReceiptErrors(dialect.errors))
         return known[1]
+
+
+def _taken(part: Part, carrier: str) -> Attempt | None:
+    """The newest attempt of a part that this carrier answered."""
+    for attempt in reversed(part.attempts):
+        if attempt.responded_at and attempt.carrier == carrier:
+            return attempt
+    return None

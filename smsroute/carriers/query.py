@@ -49,6 +49,7 @@ from smsroute.carriers.dialects import STATE_OF
 from smsroute.carriers.station import Station
 from smsroute.config import Limits
 from smsroute.ledger import Ledger
+from smsroute.memory import Noticed
 from smsroute.message import AnyEvent, Attempt, Blame, Part, Queried, Receipted, State
 from smsroute.ports import Ports
 from smsroute.smpp import names, receipt
@@ -156,8 +157,17 @@ class Queries:
             assert error is None, "an answer is a must entry"
             for query, _ in answers:  # not before: the part shows only now that it was asked
                 self._asking.pop((query.part_id, query.attempt), None)
+            self._notice(told for told in events if isinstance(told, Receipted))
 
         self._board.journal.append(events, then, must=True)
+
+    def _notice(self, told: Iterable[Receipted]) -> None:
+        """The parts that ended because we asked: their receipts never came."""
+        ledger = self._board.ledger
+        for event in told:
+            part = ledger.parts.get(event.part_id)
+            if part is not None and part.ended_at == event.at:
+                ledger.noticed.append(Noticed("unheard", event.carrier, part.destination_addr, part))
 
     # -- whom to ask ---------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ import random
 
 from smsroute.carriers import standing
 from smsroute.carriers.bind import Bind, Desk, Place, places_of
+from smsroute.carriers.tally import Tally
 from smsroute.config import Carrier, Limits, Route
 from smsroute.lane import Key
 from smsroute.ledger import Ledger
@@ -46,6 +47,7 @@ class Station:
         self._senders = [bind for bind in self.binds if bind.sends]
         now = ports.clock.monotonic()
         self.dossier = Dossier(carrier, limits, now, [bind.name for bind in self._senders])
+        self.tally = Tally(limits, now)
         self.inflow = Inflow(limits.demand_tau_s, now)
         self._bucket = ContractBucket(carrier.rate, now)
         self.caps = caps_of(carrier, now)
@@ -255,6 +257,8 @@ class Station:
         """`parts` answers of one blame over one bind. `latency_s`: the slowest; `sent_at`: when the newest of them
         left; `asked`: how many will have a receipt."""
         self.dossier.answered(network, blame, latency_s, now, self._rng, parts, sent_at, asked, bind)
+        if asked:
+            self.tally.asked(network, asked, now)
         if blame != Blame.OK or self.dossier.congestion.busy:
             self._apply_congestion(now)
 

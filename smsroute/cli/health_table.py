@@ -22,6 +22,7 @@ from smsroute.ops.words import age, clock, unix
 
 NONE: Final = "–"
 WIDE: Final = 240
+NETWORKS_SHOWN: Final = 5  # of a carrier, those asked most; --json has all that are counted
 STYLES: Final = {
     "ok": "bold green", "warning": "bold yellow", "critical": "bold red", "alive": "green", "bound": "green",
     "down": "bold red", "dead": "bold red", "drained": "yellow",
@@ -43,9 +44,11 @@ def show(document: Document, coloured: bool) -> None:
     out.print(_headline(document))
     for line in _reasons(document, now):
         out.print(line)
-    for table in (_carriers(document["carriers"], now), _binds(document["carriers"], now), _esmes(document["esmes"])):
-        out.print()
-        out.print(table)
+    carriers = document["carriers"]
+    for table in (_carriers(carriers, now), _receipts(carriers), _binds(carriers, now), _esmes(document["esmes"])):
+        if table.row_count:
+            out.print()
+            out.print(table)
     out.print()
     out.print(_messages(document))
     out.print(_store(document))
@@ -100,6 +103,29 @@ def _carriers(carriers: list[Document], now: float) -> Table:
                 where, _word(network["state"]), _since(network["since"], now), *blank, quality, network["reason"]
             )
     return table
+
+
+def _receipts(carriers: list[Document]) -> Table:
+    """How receipts and messages come together: each carrier that was asked for any, and its busiest networks."""
+    table = _table(
+        "RECEIPTS", ">ASKED", ">MATCHED", ">WAITING", ">ORPHANS", ">DELIVERED", ">S P50", ">P90", ">P99", "WHY"
+    )
+    for one in carriers:
+        receipts = one["receipts"]
+        total, networks = receipts["total"], receipts["networks"]
+        if total["asked"] or total["parked"]:
+            _receipt_row(table, one["name"], {**receipts, **total})
+        busiest = sorted(networks, key=lambda network: -network["asked"])[:NETWORKS_SHOWN]
+        for network in sorted(busiest, key=lambda network: network["network"]) if len(networks) > 1 else ():
+            _receipt_row(table, f"  to {network['network'] or 'anywhere'}", network)
+    return table
+
+
+def _receipt_row(table: Table, name: str, one: Document) -> None:
+    odd = ", ".join(f"{kind} {count}" for kind, count in one["anomalies"].items())
+    delays = (_figure(one[f"delay_s_{quantile}"]) for quantile in ("p50", "p90", "p99"))
+    match, orphans, delivered = (_share(one[key]) for key in ("match_rate", "orphan_rate", "delivered_share"))
+    table.add_row(name, f"{one['asked']}", match, f"{one['waiting']}", orphans, delivered, *delays, odd)
 
 
 def _binds(carriers: list[Document], now: float) -> Table:

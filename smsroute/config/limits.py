@@ -182,6 +182,7 @@ class Limits:
     week_bucket_s:              float = seconds(21_600, 60, DAY, "its own week is kept in steps of six hours")
     week_buckets:               int   = count(28, 2, 1000, "and this many: seven days")
     networks_max:               int   = count(2000, 1, 100_000, "(carrier, network) pairs with a score of their own")
+    tally_networks_max:         int   = count(200, 1, 100_000, "networks of a carrier whose receipts are counted apart")
 
     own_stall_s:                float = seconds(0.25, 0.01, 600, "our disk or loop took longer: no carrier's latency")
     score_keep_interval_s:      float = seconds(60, 0.1, DAY, "figures that outlive us are written so often")

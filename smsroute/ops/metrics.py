@@ -37,6 +37,7 @@ def _families(document: Document) -> Iterator[Family]:
     yield from _messages(document)
     yield from _carriers(document["carriers"])
     yield "alarm", "gauge", "1 for each alarm that rings.", _alarms(document["alarms"])
+    yield from _receipts(document["carriers"])
     yield from _binds(document["carriers"])
     yield from _esmes(document["esmes"])
 
@@ -106,6 +107,38 @@ def _carriers(carriers: list[Document]) -> Iterator[Family]:
     yield "carrier_orphans", "gauge", "Its receipts that match nothing yet.", each("receipts", "orphans")
     yield "carrier_ejections_total", "counter", "Times it was found dead.", each("ejections", "detected")
     yield "carrier_ejections_enforced_total", "counter", "And left out for it.", each("ejections", "enforced")
+
+
+def _receipts(carriers: list[Document]) -> Iterator[Family]:
+    """How receipts and messages of each carrier and network come together."""
+
+    def each(key: str) -> list[Sample]:
+        return [
+            ({"carrier": one["name"], "network": network["network"]}, network[key])
+            for one in carriers
+            for network in one["receipts"]["networks"]
+        ]
+
+    yield "receipts_asked_total", "counter", "Parts taken that will have a receipt.", each("asked")
+    yield "receipts_ended_total", "counter", "Parts of which a receipt told the end.", each("ended")
+    yield "receipts_delivered_total", "counter", "And it was delivered.", each("delivered")
+    yield "receipts_unheard_total", "counter", "Parts given up without a receipt.", each("unheard")
+    yield "receipts_parked_total", "counter", "Receipts that matched nothing when they came.", each("parked")
+    yield "receipts_claimed_total", "counter", "Of those, matched later.", each("claimed")
+    delays = [
+        ({"carrier": one["name"], "network": network["network"], "quantile": quantile}, network[f"delay_s_{key}"])
+        for one in carriers
+        for network in one["receipts"]["networks"]
+        for key, quantile in (("p50", "0.5"), ("p90", "0.9"), ("p99", "0.99"))
+    ]
+    yield "receipts_delay_seconds", "gauge", "Response to receipt.", delays
+    odd = [
+        ({"carrier": one["name"], "network": network["network"], "kind": kind}, count)
+        for one in carriers
+        for network in one["receipts"]["networks"]
+        for kind, count in network["anomalies"].items()
+    ]
+    yield "receipts_odd_total", "counter", "Receipts and ids that were strange, by kind.", odd
 
 
 def _alarms(alarms: list[Document]) -> Iterator[Sample]:

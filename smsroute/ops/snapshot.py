@@ -20,6 +20,7 @@ from smsroute import __version__
 from smsroute.config import Carrier, Config, Esme
 from smsroute.ledger import Ledger
 from smsroute.message import State
+from smsroute.ops import reconciled
 from smsroute.ops.decisions import Decisions
 from smsroute.ops.reload import Revision
 from smsroute.ops.verdict import judge
@@ -66,6 +67,8 @@ class Station(Protocol):
     dossier: Dossier
     drained: str
 
+    @property
+    def tally(self) -> reconciled.Tally: ...
     @property
     def binds(self) -> Sequence[Bind]: ...
     @property
@@ -214,8 +217,7 @@ def _carrier(station: Station, orphans: int, now: float, wall: float, watched_s:
     overall = dossier.overall
     figures = overall.score.figures(now)
     answers = dossier.answer_times.quantiles((0.5, 0.99), now)
-    receipts = dossier.receipt_times.quantiles((0.5, 0.99), now)
-    health, heard = overall.health, overall.score.receipts
+    health = overall.health
     return {
         "name": station.carrier.name,
         "state": state_word(view),
@@ -242,14 +244,7 @@ def _carrier(station: Station, orphans: int, now: float, wall: float, watched_s:
         "unknown": round(figures.unknown, 4) if figures.samples else None,
         "throttled": round(figures.throttled, 4) if figures.answers else None,
         "terms": {name: round(value, 3) for name, value in view.terms},
-        "receipts": {
-            "delivered_ratio": _rounded(heard.delivered_ratio()),
-            "delay_s_p50": _rounded(receipts[0] if receipts else None),
-            "delay_s_p99": _rounded(receipts[1] if receipts else None),
-            "silent_s": round(heard.silent_for_s(now), 1),
-            "matched": dossier.receipt_times.count,
-            "orphans": orphans,
-        },
+        "receipts": reconciled.receipts(station.tally, dossier, orphans, now),
         "ejections": _ejections(dossier),
         "networks": [
             {
@@ -425,7 +420,3 @@ def store(journal: Journal, wall: float) -> Document:
 
 def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

@@ -3,15 +3,17 @@
 Rules:
 - Eight buckets to a doubling: a quantile is true to about nine per cent, from a millisecond to days.
 - The window rotates in steps; what is older than all of them is forgotten.
-- A batch with one duration is one `add`, whatever its size.
+- A batch with one duration is one `add`, whatever its size; one whose durations differ is sorted first.
 
 Measured (shared 2-core machine, Python 3.11): 0.5 us an `add`.
 
-Walk: `carriers/station` keeps one of answers and one of receipts; `ops/snapshot` reads quantiles.
+Walk: `dossier` keeps one of answers and one of receipts, `carriers/tally` one a network; `ops` reads quantiles.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from math import log2
 from typing import Final
 
@@ -37,6 +39,20 @@ class Spread:
             self._rotate(now)
         bucket = int(log2(seconds / FLOOR_S) * STEPS) if seconds > FLOOR_S else 0
         self._row[bucket] = self._row.get(bucket, 0) + n
+
+    def add_sorted(self, durations_s: Sequence[float], now: float) -> None:
+        """Count each of these, which ascend: a look for each bucket among them, not for each of them."""
+        if now >= self._ends_at:
+            self._rotate(now)
+        row, at, n = self._row, 0, len(durations_s)
+        while at < n:
+            seconds = durations_s[at]
+            bucket = int(log2(seconds / FLOOR_S) * STEPS) if seconds > FLOOR_S else 0
+            upto = at + 1
+            if upto < n:
+                upto = max(upto, bisect_left(durations_s, FLOOR_S * 2 ** ((bucket + 1) / STEPS), upto))
+            row[bucket] = row.get(bucket, 0) + upto - at
+            at = upto
 
     def quantiles(self, shares: tuple[float, ...], now: float) -> tuple[float, ...] | None:
         """For each share (0..1) the seconds that so many stayed within; None when nothing was counted."""

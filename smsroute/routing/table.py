@@ -276,6 +276,17 @@ class Table:
                 return Rule(first.route, prefix, first.network or prefix)
         return None
 
+    def towards(self, carrier: str, destination_addr: str) -> str:
+        """The network of a number as the routes by this carrier see it, whatever else they ask for; "" for none. For
+        what comes from a carrier and names no message."""
+        number = destination_addr.removeprefix("+")
+        for length, by_prefix in self._lengths:
+            prefix = number[:length]
+            for entry in sorted(by_prefix.get(prefix, ()), key=lambda entry: entry.place):
+                if any(choice.carrier == carrier for choice in (*entry.route.carriers, *entry.route.backup)):
+                    return entry.network or prefix
+        return ""
+
     def consider(
         self, destination_addr: str, source_addr: str, esme: str, message_class: int, data_coding: int, wall: float
     ) -> list[Considered]:
