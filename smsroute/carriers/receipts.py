@@ -28,6 +28,7 @@ from smsroute.carriers.bind import Bind
 from smsroute.carriers.dialects import Dialects, Spoken
 from smsroute.config import Limits
 from smsroute.ledger import Ledger
+from smsroute.memory import Noticed
 from smsroute.message import STATE_OF_RECEIPT, Part, Receipted, State
 from smsroute.ports import Ports
 from smsroute.smpp import names, receipt
@@ -124,6 +125,9 @@ class Receipts:
         if told is None:
             self.refused[bind.carrier.name] += 1
             return names.ESME_RX_R_APPN, None, True
+        if told.certain and (told.conflict or (told.state < 0 and told.state_from)):
+            kind = "tlv-and-text" if told.conflict else "unknown-word"
+            self._ledger.noticed.append(Noticed(kind, bind.carrier.name, told.source_addr))
         event = Receipted(
             bind.carrier.name,
             now,

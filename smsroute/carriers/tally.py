@@ -7,10 +7,10 @@ Rules:
   Who still waits is in neither. A part that an engine before this one sent counts for none.
 - Orphan rate = receipts nobody claimed / (those + the ones that ended a part): one that was early, or was matched later
   by other means, is claimed in the end.
-- Whole numbers of the carrier are exact for ever; of its networks the `tally_networks_max` used last are kept.
+- Counts of the carrier are exact; of its networks, and their delays, the `tally_networks_max` used last are kept.
 
-Measured (Python 3.11, 2 cores, load 1): 3.1 us a batch of thirty receipts with delays, 0.1 us each; 0.4 us a batch of
-parts that asked.
+Measured (Python 3.11, 2 cores, load 3): 0.3 us a receipt in batches of thirty, 0.5 us one alone; 0.2 us a batch of parts
+that asked.
 
 Walk: one in each `carriers/station`, which tells it who asked; `carriers/hearing` feeds it the rest; `ops` reads it.
 """
@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from smsroute.config import Limits
-from smsroute.routing.spread import Spread
+from smsroute.routing.spread import Spread, quantiles
 
 ODD: Final = {
     "final-after-final": "a last word after another, not the same: the first stands",
@@ -41,9 +41,9 @@ ODD: Final = {
 class Figures:
     """Of one network, or of all of them."""
 
-    __slots__ = ("asked", "claimed", "delays", "delivered", "ended", "odd", "parked", "unheard")
+    __slots__ = ("asked", "claimed", "delivered", "ended", "odd", "parked", "unheard")
 
-    def __init__(self, limits: Limits, now: float) -> None:
+    def __init__(self) -> None:
         self.asked = 0  # parts taken that will have a receipt
         self.ended = 0  # parts of which a receipt told the end
         self.delivered = 0  # and it was delivered
@@ -51,7 +51,6 @@ class Figures:
         self.parked = 0  # receipts that matched nothing when they came
         self.claimed = 0  # of those: found their message later
         self.odd: Counter[str] = Counter()  # what was strange, by `ledger` and `carriers/receipts`
-        self.delays = Spread(limits.receipt_window_s, limits.receipt_buckets, now)
 
     @property
     def waiting(self) -> int:
@@ -75,13 +74,23 @@ class Figures:
         return self.delivered / self.ended if self.ended else None
 
 
+class Network(Figures):
+    """Of one network, with its delays."""
+
+    __slots__ = ("delays",)
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        super().__init__()
+        self.delays = Spread(limits.receipt_window_s, limits.receipt_buckets, now)
+
+
 class Tally:
     """See the module. `now` is monotonic seconds throughout."""
 
     def __init__(self, limits: Limits, now: float) -> None:
         self._limits = limits
-        self.overall = Figures(limits, now)
-        self.networks: OrderedDict[str, Figures] = OrderedDict()
+        self.overall = Figures()
+        self.networks: OrderedDict[str, Network] = OrderedDict()
 
     def asked(self, network: str, parts: int, now: float) -> None:
         """The carrier took `parts` that will have a receipt."""
@@ -89,13 +98,15 @@ class Tally:
         self._of(network, now).asked += parts
 
     def ended(self, network: str, delivered: bool, delays_s: Sequence[float], now: float) -> None:
-        """Receipts told the end of parts. `delays_s`: since the carrier's response, each, in ascending order."""
+        """Receipts told the end of parts. `delays_s`: since the carrier's response, each."""
         n = len(delays_s)
-        for figures in (self.overall, self._of(network, now)):
-            figures.ended += n
-            if delivered:
-                figures.delivered += n
-            figures.delays.add_sorted(delays_s, now)
+        overall, figures = self.overall, self._of(network, now)
+        overall.ended += n
+        figures.ended += n
+        if delivered:
+            overall.delivered += n
+            figures.delivered += n
+        figures.delays.add_each(delays_s, now)
 
     def unheard(self, network: str, now: float) -> None:
         """A part was given up: its receipt never came."""
@@ -118,12 +129,16 @@ class Tally:
         self.overall.odd[kind] += 1
         self._of(network, now).odd[kind] += 1
 
-    def _of(self, network: str, now: float) -> Figures:
+    def delays(self, shares: tuple[float, ...], now: float) -> tuple[float, ...] | None:
+        """For each share (0..1) the seconds that so many receipts came within, over all networks."""
+        return quantiles([one.delays for one in self.networks.values()], shares, now)
+
+    def _of(self, network: str, now: float) -> Network:
         figures = self.networks.get(network)
         if figures is not None:
             self.networks.move_to_end(network)
             return figures
         if len(self.networks) >= self._limits.tally_networks_max:
             self.networks.popitem(last=False)
-        figures = self.networks[network] = Figures(self._limits, now)
+        figures = self.networks[network] = Network(self._limits, now)
         return figures

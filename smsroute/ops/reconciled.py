@@ -39,8 +39,6 @@ class Figures(Protocol):
     odd: Counter[str]
 
     @property
-    def delays(self) -> Delays: ...
-    @property
     def waiting(self) -> int: ...
     @property
     def match_rate(self) -> float | None: ...
@@ -50,19 +48,27 @@ class Figures(Protocol):
     def delivered_share(self) -> float | None: ...
 
 
+class Network(Figures, Protocol):
+    """`carriers.tally.Network`."""
+
+    @property
+    def delays(self) -> Delays: ...
+
+
 class Tally(Protocol):
     """`carriers.tally.Tally`."""
 
     @property
     def overall(self) -> Figures: ...
     @property
-    def networks(self) -> Mapping[str, Figures]: ...
+    def networks(self) -> Mapping[str, Network]: ...
+    def delays(self, shares: tuple[float, ...], now: float) -> tuple[float, ...] | None: ...
 
 
 def receipts(tally: Tally, dossier: Dossier, orphans: int, now: float) -> Document:
     """The document of one carrier. `orphans`: of its receipts that are parked; `now`: monotonic seconds."""
     heard = dossier.overall.score.receipts
-    p50, p90, p99 = _delays(tally.overall, now)
+    p50, p90, p99 = _rounded(tally.delays(QUANTILES, now))
     networks = tally.networks.items()
     return {
         "delivered_ratio": rounded(heard.delivered_ratio()),
@@ -76,7 +82,13 @@ def receipts(tally: Tally, dossier: Dossier, orphans: int, now: float) -> Docume
         "networks": [
             {
                 "network": network,
-                **dict(zip(("delay_s_p50", "delay_s_p90", "delay_s_p99"), _delays(one, now), strict=True)),
+                **dict(
+                    zip(
+                        ("delay_s_p50", "delay_s_p90", "delay_s_p99"),
+                        _rounded(one.delays.quantiles(QUANTILES, now)),
+                        strict=True,
+                    )
+                ),
             }
             | _figures(one)
             for network, one in sorted(networks)
@@ -100,8 +112,7 @@ def _figures(one: Figures) -> Document:
     }
 
 
-def _delays(one: Figures, now: float) -> Sequence[float | None]:
-    found = one.delays.quantiles(QUANTILES, now)
+def _rounded(found: Sequence[float] | None) -> Sequence[float | None]:
     return NOBODY if found is None else [rounded(seconds) for seconds in found]
 
 

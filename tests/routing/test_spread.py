@@ -48,3 +48,17 @@ def test_a_batch_counts_each_of_its_parts() -> None:
     spread.add(3.0, 0.0)
     found = spread.quantiles((0.5, 0.99, 1.0), 0.0)
     assert found == (pytest.approx(0.02, rel=0.1), pytest.approx(0.02, rel=0.1), pytest.approx(3.0, rel=0.1))
+
+
+@given(st.lists(st.floats(0.0, 1000.0), max_size=100))
+def test_a_batch_counts_as_one_by_one(seconds: list[float]) -> None:
+    """A batch is counted where each of it would have been, but for what lies on an edge."""
+    together, apart = Spread(60.0, 6, 0.0), Spread(60.0, 6, 0.0)
+    together.add_each(seconds, 1.0)
+    for one in seconds:
+        apart.add(one, 1.0)
+    assert together.count == apart.count == len(seconds)
+    found, exact = together.quantiles((0.1, 0.5, 0.9), 1.0), apart.quantiles((0.1, 0.5, 0.9), 1.0)
+    assert (found is None) == (exact is None)
+    for one, other in zip(found or (), exact or (), strict=True):
+        assert one == pytest.approx(other, rel=0.1)
