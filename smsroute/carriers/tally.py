@@ -9,8 +9,8 @@ Rules:
   by other means, is claimed in the end.
 - Counts of the carrier are exact; of its networks, and their delays, the `tally_networks_max` used last are kept.
 
-Measured (Python 3.11, 2 cores, load 3): 0.3 us a receipt in batches of thirty, 0.5 us one alone; 0.2 us a batch of parts
-that asked.
+Measured (Python 3.11, 2 cores, load 3): 0.3 us a receipt in batches of thirty, 0.5 us one alone; 0.2 us a batch of
+parts that asked.
 
 Walk: one in each `carriers/station`, which tells it who asked; `carriers/hearing` feeds it the rest; `ops` reads it.
 """
