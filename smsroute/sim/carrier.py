@@ -15,19 +15,22 @@ Walk: `SimCarrier.run` accepts streams; `_received` sorts a batch; `_submits` ju
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 
 import trio
 
 from smsroute.ports import Clock, Listener, Ports
-from smsroute.sim.account import COUNTED, Account, CarrierLink, Row
+from smsroute.sim.account import COUNTED, RETRIED, Account, CarrierLink, Judged, Notice, Row, Seen
 from smsroute.sim.asked import Asked
+from smsroute.sim.carrierbook import Entry
 from smsroute.sim.handsets import Handsets
 from smsroute.sim.judge import Judge
-from smsroute.sim.temperament import Mode, Temperament
+from smsroute.sim.teller import CONFLICTS_AFTER_S, Segments, Teller, entry
+from smsroute.sim.temperament import Mode, ReceiptsOn, Temperament
 from smsroute.sim.wheel import Wheel
-from smsroute.sim.wire import Receipts, Submit, mobile_originated, read_submit, wants_receipt
+from smsroute.sim.wire import Submit, mobile_originated, read_submit, wants_receipt
 from smsroute.smpp import codec, names
 from smsroute.smpp.session import BindRequest, Received, Request, Response, Role, Session, SessionLimits, TimedOut
 
@@ -36,13 +39,6 @@ RECEIPT_WINDOW: Final = 500
 RESPONSE_TIMEOUT_S: Final = 30.0
 BIND_TIMEOUT_S: Final = 30.0
 TLVS_FROM_VERSION: Final = 0x34
-RETRIED: Final = frozenset({0x08, 0x14, 0x45, 0x58, 0x67, 0xFE, 0xFF})
-"""deliver_sm_resp statuses after which a carrier sends the receipt again (quirks S39); others end it."""
-
-Judged = tuple[Row, Submit | None]
-
-Seen = Callable[[str, float, Submit, int], None]
-"""What is told of each submit: (bind name, monotonic seconds, the submit, command_status it gets)."""
 
 
 class SimCarrier:
@@ -60,8 +56,10 @@ class SimCarrier:
         receipt_window: int = RECEIPT_WINDOW,
         first_sequence: int = 1,
         seen: Seen | None = None,
+        keep_book: bool = False,
     ) -> None:
-        """`system_id` and `password` of None take anybody. `keep_truth` counts handset deliveries (costs memory)."""
+        """`system_id` and `password` of None take anybody. `keep_truth` counts handset deliveries, `keep_book` writes
+        down every message and receipt (both cost memory)."""
         self.name = name
         self.port = 0
         self.handsets = Handsets()
@@ -73,6 +71,8 @@ class SimCarrier:
         self._keep_truth = keep_truth
         self._first_sequence = first_sequence
         self._seen = seen
+        self.book: list[Entry] | None = [] if keep_book else None
+        self._segments = Segments()
         self._limits = SessionLimits(
             window=receipt_window,
             response_timeout_s=RESPONSE_TIMEOUT_S,
@@ -129,7 +129,8 @@ class SimCarrier:
         """A handset writes to a customer: a deliver_sm on any bind that receives. False when there is none."""
         for account in self._accounts.values():
             for link in account.receivers():
-                link.waiting.append(mobile_originated(source_addr, destination_addr, text))
+                body = mobile_originated(source_addr, destination_addr, text)
+                link.waiting.append(Notice(names.DELIVER_SM, body))
                 self._flush(link)
                 return True
         return False
@@ -166,7 +167,8 @@ class SimCarrier:
         """Listen and serve until cancelled; `started` gives the port. Raises OSError when the port is taken."""
         self._clock: Clock = ports.clock
         self._rng = ports.entropy.rng(f"sim.carrier.{self.name}")
-        self._next_number = self._rng.randrange(0x10000000, 0x7FFFFFFF)
+        drawn = self._rng.randrange(0x10000000, 0x7FFFFFFF)
+        self._next_number = int(self._temperament.first_id) or drawn
         self._wheel = Wheel(ports.clock, self._flush_dirty)
         self._running = True
         self._work_out()
@@ -195,7 +197,7 @@ class SimCarrier:
         if not self._running:
             return
         self._judge = Judge(self._temperament, self._mode, self._rng, self._clock.monotonic())
-        self._receipts = Receipts(self._temperament.receipt_tlvs)
+        self._teller = Teller(self._judge, self.counts, self._clock)
         for link in self._links:
             link.mute = not self._judge.habit.answers
             self._dirty[link] = None
@@ -221,7 +223,7 @@ class SimCarrier:
         """A link died: what it had in flight and in hand goes back to the account, oldest first."""
         self._links.pop(link, None)
         self._dirty.pop(link, None)
-        unanswered: list[bytes] = link.session.lost(link.reason)  # type: ignore[assignment]  # as `_requests` gave them
+        unanswered: list[Notice] = link.session.lost(link.reason)  # type: ignore[assignment]  # as `_requests` gave them
         account = link.account
         if account is None:
             return
@@ -251,7 +253,7 @@ class SimCarrier:
             elif kind is TimedOut:
                 assert isinstance(item, TimedOut)
                 self.counts["receipts_unanswered"] += 1
-                link.waiting.append(item.token)  # type: ignore[arg-type]  # the body, as `_requests` gave it
+                link.waiting.append(item.token)  # type: ignore[arg-type]  # as `_requests` gave it
         if submits:
             self._submits(link, submits, now)
         self._dirty[link] = None
@@ -294,6 +296,8 @@ class SimCarrier:
             return
         if response.command_status == names.ESME_ROK:
             self.counts["receipts_answered"] += 1
+            notice: Notice = response.token  # type: ignore[assignment]  # as `_requests` gave it
+            notice.answered(now)
         elif response.command_status in RETRIED:
             self.counts["receipts_refused"] += 1
             self._receipts_due += 1
@@ -301,10 +305,10 @@ class SimCarrier:
         else:
             self.counts["receipts_given_up"] += 1
 
-    def _again(self, what: tuple[CarrierLink, bytes]) -> None:
-        link, body = what
+    def _again(self, what: tuple[CarrierLink, Notice]) -> None:
+        link, notice = what
         self._receipts_due -= 1
-        self._queue(link, [body])
+        self._queue(link, [notice])
 
     # Submits: judged, answered, receipted
 
@@ -317,6 +321,7 @@ class SimCarrier:
         good: list[Judged] = []
         taken: list[Submit] = []
         refused: list[Judged] = []
+        wall = self._clock.wall()
         for request in requests:
             pdu = request.pdu
             try:
@@ -333,11 +338,11 @@ class SimCarrier:
                 refused.append(((status, pdu.sequence_number, ""), None))
             else:
                 self._next_number = number = self._next_number + 1
-                submit.number = number
+                submit.number, submit.at = number, wall
                 taken.append(submit)
                 good.append(((names.ESME_ROK, pdu.sequence_number, judge.response_id(number)), submit))
         if judge.habit.takes and taken:
-            self._take(taken)
+            self._take(taken, now)
         if not judge.habit.answers:
             return
         link.unanswered += len(requests)
@@ -350,18 +355,23 @@ class SimCarrier:
 
     def _count_rate(self, submits: int, now: float) -> None:
         """The busiest whole second."""
-        if int(now) != self._second:
-            self._second, self._second_submits = int(now), 0
-        self._second_submits += submits
+        self._second_submits = submits + (self._second_submits if int(now) == self._second else 0)
+        self._second = int(now)
         self._top("submits_s_max", self._second_submits)
 
     def _top(self, key: str, value: int) -> None:
         self.counts[key] = max(self.counts[key], value)
 
-    def _take(self, submits: list[Submit]) -> None:
+    def _take(self, submits: list[Submit], now: float) -> None:
         """These are on their way to their handsets; nothing that happens later takes them back."""
         self._judge.decide_fates(submits)
+        if self._temperament.receipts_on is not ReceiptsOn.EVERY:
+            self._segments.decide(submits, self._temperament.receipts_on)
         self.counts["taken"] += len(submits)
+        if self.book is not None:
+            for submit in submits:
+                submit.entry = entry(submit, self._judge.response_id(submit.number), now)
+                self.book.append(submit.entry)
         if self._temperament.query_sm:
             self._asked.took(submits, self._judge.response_id)
         if self._keep_truth:
@@ -371,7 +381,7 @@ class SimCarrier:
         """Answer after the response delay, in groups that share a wheel step."""
         for wait, items in self._judge.spread(self._judge.habit.response_delay, judged, now):
             rows = [row for row, _ in items]
-            submits = [submit for _, submit in items if submit is not None and wants_receipt(submit)]
+            submits = [one for _, one in items if one is not None and one.speaks and wants_receipt(one)]
             if not self._judge.habit.receipts:
                 submits = []
             elif self._judge.unruly_receipts:
@@ -390,6 +400,8 @@ class SimCarrier:
         if not submits:
             return
         now = self._clock.monotonic()
+        if self._judge.temperament.receipts_intermediate:
+            self._queue(link, self._teller.on_the_way(submits, link.tlvs))
         for wait, group in self._judge.spread(self._judge.temperament.receipt_delay, submits, now):
             if wait:
                 self._wheel.add(now + wait, self._deliver, (link, group))
@@ -406,7 +418,9 @@ class SimCarrier:
         for submit in submits:
             if self._judge.throw(self._judge.temperament.receipts_early):
                 self.counts["receipts_early"] += 1
-                link.early.append(self._body(submit, link.tlvs))
+                if submit.entry is not None:
+                    submit.entry.early = True
+                link.early += self._teller.final((submit,), link.tlvs)
             else:
                 rest.append(submit)
         return rest
@@ -418,36 +432,32 @@ class SimCarrier:
         for submit in submits:
             submit.told = True
         if not self._judge.unruly_receipts:
-            self._queue(link, [self._body(submit, link.tlvs) for submit in submits])
+            self._queue(link, self._teller.final(submits, link.tlvs))
             return
-        judge, temperament = self._judge, self._judge.temperament
+        later = self._clock.monotonic() + CONFLICTS_AFTER_S
         for submit in submits:
-            if judge.throw(temperament.receipts_lost):
-                self.counts["receipts_lost"] += 1
-                continue
-            bodies = [self._body(submit, link.tlvs)]
-            if judge.throw(temperament.receipts_doubled):
-                self.counts["receipts_doubled"] += 1
-                bodies *= 2
-            self._queue(link, bodies, elsewhere=judge.throw(temperament.receipts_elsewhere))
+            at_once, conflicting = self._teller.notices(submit, link.tlvs)
+            if at_once:
+                elsewhere = self._judge.throw(self._judge.temperament.receipts_elsewhere)
+                self._queue(link, at_once, elsewhere=elsewhere)
+            for notice in conflicting:
+                self._receipts_due += 1
+                self._wheel.add(later, self._again, (link, notice))
 
-    def _body(self, submit: Submit, tlvs: bool) -> bytes:
-        return self._receipts.body(submit, self._judge.receipt_id(submit.number), self._clock.wall(), tlvs)
-
-    def _queue(self, link: CarrierLink, bodies: list[bytes], elsewhere: bool = False) -> None:
+    def _queue(self, link: CarrierLink, notices: list[Notice], elsewhere: bool = False) -> None:
         """Put receipts on the bind they belong to: their own, another of the account, or the account's own queue."""
         account = link.account
         assert account is not None
         if elsewhere or not (link.up and link.receiver):
             others = [other for other in account.receivers() if other is not link]
             if others:
-                self.counts["receipts_elsewhere"] += len(bodies)
+                self.counts["receipts_elsewhere"] += len(notices)
                 link = self._rng.choice(others)
         if link.up and link.receiver:
-            link.waiting.extend(bodies)
+            link.waiting.extend(notices)
             self._dirty[link] = None
         else:
-            account.waiting.extend(bodies)
+            account.waiting.extend(notices)
 
     # Out
 
@@ -475,11 +485,15 @@ class SimCarrier:
             link.send(b"".join(out))
             link.watch(now)
 
-    def _requests(self, link: CarrierLink, queue: deque[bytes], now: float) -> bytes:
-        """As many deliver_sm of `queue` as the window has room for."""
+    def _requests(self, link: CarrierLink, queue: deque[Notice], now: float) -> bytes:
+        """As many requests of `queue` as the window has room for."""
         count = min(len(queue), link.session.room) if link.session.bound else 0
         if count <= 0:
             return b""
-        bodies = [queue.popleft() for _ in range(count)]
+        notices = [queue.popleft() for _ in range(count)]
         self.counts["receipts_sent"] += count
-        return link.session.send_requests(names.DELIVER_SM, bodies, bodies, now)
+        for notice in notices if self.book is not None else ():
+            notice.left(link.name, now)
+        runs = ((command_id, list(run)) for command_id, run in groupby(notices, key=attrgetter("command_id")))
+        send = link.session.send_requests
+        return b"".join(send(command_id, [one.body for one in run], run, now) for command_id, run in runs)

@@ -13,12 +13,25 @@ import random
 from collections.abc import Iterable
 from typing import Final, TypeVar
 
-from smsroute.sim.temperament import RECEIPT_ID, RESPONSE_ID, TABLE_SIZE, Delay, Mode, Temperament, habit
+from smsroute.sim.idforms import RESPONSE_ID
+from smsroute.sim.temperament import TABLE_SIZE, Delay, Mode, Temperament, habit
 from smsroute.sim.wheel import STEP_S
 from smsroute.sim.wire import Submit
 from smsroute.smpp import names
 
 T = TypeVar("T")
+
+
+ERRS: Final = 36**4
+
+
+def err_of(number: int) -> str:
+    """Four characters of [0-9A-Z], another for each of a million and a half messages in a row."""
+    left, written = number * 1_000_003 % ERRS, ""
+    for _ in range(4):
+        left, digit = divmod(left, 36)
+        written += "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[digit]
+    return written
 
 
 class Judge:
@@ -28,13 +41,14 @@ class Judge:
         self.temperament: Final = temperament
         self.habit: Final = habit(temperament, mode)
         self.response_id: Final = RESPONSE_ID[temperament.ids]
-        self.receipt_id: Final = RECEIPT_ID[temperament.ids]
         self.unruly_receipts: Final = any(
             (
                 temperament.receipts_lost,
                 temperament.receipts_doubled,
                 temperament.receipts_early,
                 temperament.receipts_elsewhere,
+                temperament.receipts_stale,
+                temperament.receipts_conflicting,
             )
         )
         self._rng = rng
@@ -73,6 +87,9 @@ class Judge:
         else:
             for submit in submits:
                 submit.word = outcomes[int(self._rng.random() * TABLE_SIZE)]
+        if self.temperament.errs_unique:
+            for submit in submits:
+                submit.err = err_of(submit.number)
 
     def throw(self, share: float) -> bool:
         """True `share` of the times; a share of 0 throws no die."""

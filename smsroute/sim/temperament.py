@@ -21,11 +21,14 @@ from typing import Final, TypeVar
 
 import attrs
 
+from smsroute.sim.forms import Body, Dates, Form, Text
+from smsroute.sim.idforms import IdFormat
 from smsroute.smpp import names
 
 TABLE_SIZE: Final = 1000
 
 T = TypeVar("T")
+E = TypeVar("E", bound=enum.Enum)
 
 ESME_ROK: Final = 0x00
 ESME_RSYSERR: Final = 0x08
@@ -42,45 +45,6 @@ class Mode(enum.Enum):
     SILENT = "silent"  # half-open: reads, answers nothing, not even enquire_link
     BLACK_HOLE = "black_hole"  # says ESME_ROK, delivers nothing, never sends a receipt
     CLOSED = "closed"  # drops every link and refuses connections
-
-
-class IdFormat(enum.Enum):
-    """How a message id is written in the response, and how in the receipt (quirks 1.5)."""
-
-    HEX = "hex"
-    DECIMAL = "decimal"
-    HEX_DEC = "hex-dec"  # response hex, receipt decimal
-    DEC_HEX = "dec-hex"  # response decimal, receipt hex
-    PADDED = "padded"  # response plain, receipt padded with zeros to ten digits
-    UUID = "uuid"
-    CONSTANT = "constant"  # every message gets the same id: receipts cannot be matched
-
-
-CONSTANT_ID: Final = "msg_id_not_implemented"
-
-
-def _uuid(n: int) -> str:
-    digits = f"{n * 0x9E3779B97F4A7C15F39CC0605CEDC835 & (1 << 128) - 1:032x}"
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
-
-
-# fmt: off
-RESPONSE_ID: Final[dict[IdFormat, Callable[[int], str]]] = {
-    IdFormat.HEX:      "{:x}".format,
-    IdFormat.DECIMAL:  "{:d}".format,
-    IdFormat.HEX_DEC:  "{:x}".format,
-    IdFormat.DEC_HEX:  "{:d}".format,
-    IdFormat.PADDED:   "{:d}".format,
-    IdFormat.UUID:     _uuid,
-    IdFormat.CONSTANT: lambda n: CONSTANT_ID,
-}
-RECEIPT_ID: Final[dict[IdFormat, Callable[[int], str]]] = {
-    **RESPONSE_ID,
-    IdFormat.HEX_DEC:  "{:010d}".format,
-    IdFormat.DEC_HEX:  "{:x}".format,
-    IdFormat.PADDED:   "{:010d}".format,
-}
-# fmt: on
 
 
 def _spread(quantile: Callable[[float], float]) -> tuple[float, ...]:
@@ -220,11 +184,53 @@ def _outcomes(value: str | tuple[tuple[str, float], ...]) -> tuple[tuple[str, fl
     return pairs
 
 
-def _ids(value: str | IdFormat) -> IdFormat:
+class ReceiptsOn(enum.Enum):
+    """Which parts of a message in parts get a receipt (quirks O9)."""
+
+    EVERY = "every"
+    LAST = "last"
+    ANY = "any"  # one, and it names whichever came first
+
+
+def _one_of(kind: type[E], value: str | E) -> E:
     try:
-        return IdFormat(value)
+        return kind(value)
     except ValueError:
-        raise ValueError(f"{value!r}: expected one of {', '.join(kind.value for kind in IdFormat)}") from None
+        raise ValueError(f"{value!r}: expected one of {', '.join(str(one.value) for one in kind)}") from None
+
+
+def _ids(value: str | IdFormat) -> IdFormat:
+    return _one_of(IdFormat, value)
+
+
+def _receipts_on(value: str | ReceiptsOn) -> ReceiptsOn:
+    return _one_of(ReceiptsOn, value)
+
+
+def _text(value: str | Text) -> Text:
+    return _one_of(Text, value)
+
+
+def _body(value: str | Body) -> Body:
+    return _one_of(Body, value)
+
+
+def _dates(value: str | Dates) -> Dates:
+    return _one_of(Dates, value)
+
+
+def _hours(value: str | float) -> float:
+    hours = float(value)
+    if not -14.0 <= hours <= 14.0:
+        raise ValueError(f"{value!r}: expected hours from -14 to 14")
+    return hours
+
+
+def _octet(value: str | int) -> int:
+    octet = value if isinstance(value, int) else int(value, 0)
+    if not 0 <= octet <= 0xFF:
+        raise ValueError(f"{value!r}: expected one octet such as 0x04")
+    return octet
 
 
 @attrs.frozen(kw_only=True)
@@ -247,9 +253,32 @@ class Temperament:
     receipts_early: float = attrs.field(default=0.0, converter=_share)  # before the response
     receipts_elsewhere: float = attrs.field(default=0.0, converter=_share)  # on another bind of the account
     receipt_tlvs: bool = attrs.field(default=True, converter=_switch)  # receipted_message_id and message_state
+    receipts_intermediate: float = attrs.field(default=0.0, converter=_share)  # ENROUTE first, with the response
+    receipts_stale: float = attrs.field(default=0.0, converter=_share)  # ENROUTE once more, after the final word
+    receipts_conflicting: float = attrs.field(default=0.0, converter=_share)  # another final word a second later
+    receipts_on: ReceiptsOn = attrs.field(default=ReceiptsOn.EVERY, converter=_receipts_on)
+    receipt_text: Text = attrs.field(default=Text.PLAIN, converter=_text)
+    receipt_body: Body = attrs.field(default=Body.SHORT_MESSAGE, converter=_body)
+    receipt_dates: Dates = attrs.field(default=Dates.MINUTES, converter=_dates)
+    receipt_zone_h: float = attrs.field(default=0.0, converter=_hours)  # its dates are ahead of UTC by this
+    receipt_esm_class: int = attrs.field(default=0x04, converter=_octet)
+    errs_unique: bool = attrs.field(default=False, converter=_switch)  # an err of its own for each message
     ids: IdFormat = attrs.field(default=IdFormat.HEX, converter=_ids)
+    first_id: float = attrs.field(default=0.0, converter=_amount)  # the number before the first id; 0 = drawn
     query_sm: bool = attrs.field(default=False, converter=_switch)  # answers what became of a message; costs memory
     silent_takes: bool = attrs.field(default=False, converter=_switch)  # what it reads while silent reaches the handset
+
+    @property
+    def form(self) -> Form:
+        """How it writes receipts."""
+        return Form(
+            self.receipt_text,
+            self.receipt_body,
+            self.receipt_dates,
+            self.receipt_zone_h,
+            self.receipt_esm_class,
+            self.receipt_tlvs,
+        )
 
     def with_words(self, words: Iterable[str]) -> Temperament:
         """This temperament with each `key=value` of `words` changed.
@@ -284,8 +313,8 @@ class Temperament:
 def _written(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, IdFormat):
-        return value.value
+    if isinstance(value, enum.Enum):
+        return str(value.value)
     if isinstance(value, tuple):
         return ",".join(f"{name if isinstance(name, str) else hex(name)}:{weight:g}" for name, weight in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

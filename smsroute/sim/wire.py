@@ -10,14 +10,21 @@ Walk: `SimCarrier` uses `read_submit` and `Receipts`; `SimEsme` uses `read_recei
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import Final
 
 import msgspec
 
+from smsroute.sim.carrierbook import Entry
+from smsroute.sim.forms import Form, Said
+from smsroute.sim.idforms import RECEIPT_ID, TLV_ID, IdFormat
 from smsroute.sim.temperament import MESSAGE_STATES
+from smsroute.smpp import names
 
 DELIVERY_RECEIPT: Final = 0x04
+UDHI: Final = 0x40
+ON_THE_WAY: Final = ("ENROUTE", 1)
 TEXT_IN_RECEIPT: Final = 20
 MESSAGE_PAYLOAD: Final = b"\x04\x24"
 
@@ -32,6 +39,11 @@ class Submit(msgspec.Struct, gc=False):
     number: int = 0  # what its message ids are made from
     word: str = ""  # what becomes of it, as the receipt will say
     told: bool = False  # and it has: the time of its receipt has come
+    err: str = ""  # as the receipt will say; "" = 000 or 001
+    at: float = 0.0  # when it was taken, Unix seconds
+    speaks: bool = True  # it gets a receipt; no: another part of its message speaks for it
+    entry: Entry | None = None  # in its carrier's book
+    concatenated: bool = False  # its text begins with a user data header
 
 
 def read_submit(body: bytes) -> Submit:
@@ -47,7 +59,14 @@ def read_submit(body: bytes) -> Submit:
         raise ValueError("short_message is cut short")
     if not length and body[text_at : text_at + 2] == MESSAGE_PAYLOAD:
         text = body[text_at + 4 : text_at + 4 + int.from_bytes(body[text_at + 2 : text_at + 4], "big")]
-    return Submit(body[source_at:destination_at], body[destination_at:fixed_at], body[flags_at] & 3, text)
+    concatenated = bool(body[fixed_at] & UDHI)
+    return Submit(
+        body[source_at:destination_at],
+        body[destination_at:fixed_at],
+        body[flags_at] & 3,
+        text,
+        concatenated=concatenated,
+    )
 
 
 def wants_receipt(submit: Submit) -> bool:
@@ -61,45 +80,47 @@ def address(field: bytes) -> str:
     return field[2:-1].decode("latin-1")
 
 
+@functools.lru_cache(maxsize=1024)
+def _minute(minute: int) -> bytes:
+    """YYMMDDhhmm in UTC of minutes since 1970."""
+    return time.strftime("%y%m%d%H%M", time.gmtime(60 * minute)).encode("ascii")
+
+
 class Receipts:
-    """Delivery receipts as Appendix B writes them, for one carrier. Dates are UTC minutes, made once a minute."""
+    """Delivery receipts of one carrier, in its form and with its ids."""
 
-    def __init__(self, tlvs: bool) -> None:
-        self._tlvs = tlvs
-        self._minute = -1
-        self._date = b""
+    def __init__(self, form: Form, ids: IdFormat) -> None:
+        self._form = form
+        self._plain = form.plain
+        self._text_id = RECEIPT_ID[ids]
+        self._tlv_id = TLV_ID[ids]
 
-    def date(self, wall: float) -> bytes:
-        """YYMMDDhhmm of `wall` (Unix seconds)."""
-        minute = int(wall // 60)
-        if minute != self._minute:
-            self._minute = minute
-            self._date = time.strftime("%y%m%d%H%M", time.gmtime(wall)).encode("ascii")
-        return self._date
-
-    def body(self, submit: Submit, message_id: str, wall: float, tlvs: bool) -> bytes:
-        """A deliver_sm body about `submit` (SMPP 3.4 section 4.6.1, Appendix B); TLVs only where asked and taken."""
-        word = submit.word
-        identity = message_id.encode("ascii")
-        date = self.date(wall)
-        delivered = word == "DELIVRD"
+    def write(self, submit: Submit, word: str, err: str, wall: float, tlvs: bool) -> tuple[int, bytes]:
+        """(command_id, body) of a receipt about `submit` (SMPP 3.4 section 4.6.1, Appendix B), written at `wall` (Unix
+        seconds); TLVs only where asked and taken."""
+        message_id, tlv_id = self._text_id(submit.number), self._tlv_id(submit.number)
+        state = ON_THE_WAY[1] if word == ON_THE_WAY[0] else MESSAGE_STATES[word]
+        err = err or ("000" if word == "DELIVRD" else "001")
+        quoted = submit.text[:TEXT_IN_RECEIPT]
+        if not self._plain:
+            source, destination = address(submit.source), address(submit.destination)
+            said = Said(message_id, tlv_id, word, state, err, submit.at, wall, quoted, source, destination)
+            return self._form.write(said, submit.source, submit.destination, tlvs)
         text = b"id:%b sub:001 dlvrd:%b submit date:%b done date:%b stat:%b err:%b text:%b" % (
-            identity,
-            b"001" if delivered else b"000",
-            date,
-            date,
+            message_id.encode("ascii"),
+            b"001" if word == "DELIVRD" else b"000",
+            _minute(int(submit.at // 60)),
+            _minute(int(wall // 60)),
             word.encode("ascii"),
-            b"000" if delivered else b"001",
-            submit.text[:TEXT_IN_RECEIPT].replace(b"\0", b" "),
+            err.encode("ascii"),
+            quoted.replace(b"\0", b" "),
         )
         tail = b""
-        if tlvs and self._tlvs:
-            tail = b"\x00\x1e%b%b\0\x04\x27\0\x01%c" % (
-                (len(identity) + 1).to_bytes(2, "big"),
-                identity,
-                MESSAGE_STATES[word],
-            )
-        return b"\0%b%b\x04\0\0\0\0\0\0\0\0%c%b%b" % (submit.destination, submit.source, len(text), text, tail)
+        if tlvs and self._form.tlvs:
+            identity = tlv_id.encode("ascii")
+            tail = b"\x00\x1e%b%b\0\x04\x27\0\x01%c" % ((len(identity) + 1).to_bytes(2, "big"), identity, state)
+        body = b"\0%b%b\x04\0\0\0\0\0\0\0\0%c%b%b" % (submit.destination, submit.source, len(text), text, tail)
+        return names.DELIVER_SM, body
 
 
 def mobile_originated(source: str, destination: str, text: bytes) -> bytes:

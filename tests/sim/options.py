@@ -22,7 +22,8 @@ from smsroute.config.hours import WindowKind
 from smsroute.config.nouns import BindConfig, NamedNetwork
 from smsroute.message import MessageClass
 from smsroute.sim.esme import EsmeSettings
-from smsroute.sim.temperament import IdFormat, Temperament
+from smsroute.sim.idforms import IdFormat
+from smsroute.sim.temperament import Temperament
 from smsroute.sim.workload import Workload
 from smsroute.smpp import names
 from tests.sim.network import Weather

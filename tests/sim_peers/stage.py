@@ -70,7 +70,8 @@ async def stage(
     entropy = SimEntropy(seed)
     network = SimNetwork(entropy, Weather())
     clock = SimClock()
-    carrier = SimCarrier(temperament=Temperament().with_words(words), mode=mode, system_id=system_id, password=password)
+    temperament = Temperament().with_words(words)
+    carrier = SimCarrier(temperament=temperament, mode=mode, system_id=system_id, password=password, keep_book=True)
     esme = SimEsme(workload or Workload(messages=messages), settings or EsmeSettings())
     with trio.fail_after(PATIENCE_S):
         async with trio.open_nursery() as nursery:

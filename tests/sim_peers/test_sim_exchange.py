@@ -9,7 +9,8 @@ import trio
 from trio.testing import MockClock
 
 from smsroute.sim.esme import EsmeSettings
-from smsroute.sim.temperament import IdFormat, Mode
+from smsroute.sim.idforms import IdFormat
+from smsroute.sim.temperament import Mode
 from smsroute.sim.workload import Workload
 from smsroute.smpp import codec
 from tests.sim import determinism

@@ -15,12 +15,14 @@ from trio.testing import MockClock
 
 from smsroute.ports import SystemClock
 from smsroute.sim.book import DOUBTED, WAITING, Book
+from smsroute.sim.forms import Form
 from smsroute.sim.handsets import Handsets
+from smsroute.sim.idforms import IdFormat
 from smsroute.sim.meter import Histogram
 from smsroute.sim.wheel import Wheel
 from smsroute.sim.wire import Receipts, Submit, address, mobile_originated, read_receipt, read_submit, wants_receipt
 from smsroute.sim.workload import Workload
-from smsroute.smpp import codec
+from smsroute.smpp import codec, names
 
 VECTORS = Path(__file__).parents[1] / "smpp" / "vectors.jsonl"
 NOTHING = "nothing was flushed"
@@ -178,13 +180,14 @@ class TestWire:
         """A receipt turns the addresses round, carries the id in text and TLV, and says the word in both."""
         (body,) = Workload(text="Hello").bodies([3])
         submit = read_submit(body)
-        submit.word = word
-        made = Receipts(tlvs=True).body(submit, "1a0c", 1_767_225_600.0, tlvs)
+        submit.word, submit.number, submit.at = word, 0x1A0C, 1_767_225_600.0
+        command_id, made = Receipts(Form(), IdFormat.HEX).write(submit, word, "", 1_767_225_660.0, tlvs)
+        assert command_id == names.DELIVER_SM
         sm = codec.parse_sm(made)
         assert (sm.esm_class, sm.source_addr, sm.destination_addr) == (0x04, "33600000003", "smsroute")
         assert read_receipt(made) == ("1a0c", word)
         assert sm.short_message.startswith(b"id:1a0c sub:001 dlvrd:")
-        assert b"submit date:2601010000 done date:2601010000 stat:" in sm.short_message
+        assert b"submit date:2601010000 done date:2601010001 stat:" in sm.short_message
         states = {"DELIVRD": b"\2", "UNDELIV": b"\5", "EXPIRED": b"\3"}
         assert codec.tlvs(sm.tlv) == ([(0x001E, b"1a0c\0"), (0x0427, states[word])] if tlvs else [])
 

@@ -9,13 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smsroute.sim.idforms import RECEIPT_ID, RESPONSE_ID, IdFormat
 from smsroute.sim.judge import Judge
 from smsroute.sim.temperament import (
-    RECEIPT_ID,
-    RESPONSE_ID,
     TABLE_SIZE,
     Delay,
-    IdFormat,
     Mode,
     Temperament,
     habit,
@@ -39,7 +37,18 @@ WORDS = [
     "receipts_early=0.03",
     "receipts_elsewhere=0.04",
     "receipt_tlvs=no",
+    "receipts_intermediate=0.05",
+    "receipts_stale=0.06",
+    "receipts_conflicting=0.07",
+    "receipts_on=any",
+    "receipt_text=upper",
+    "receipt_body=ucs2",
+    "receipt_dates=century",
+    "receipt_zone_h=-3.5",
+    "receipt_esm_class=0",
+    "errs_unique=yes",
     "ids=hex-dec",
+    "first_id=4095",
     "query_sm=yes",
     "silent_takes=yes",
 ]
@@ -148,7 +157,17 @@ def test_modes(mode: Mode) -> None:
         (IdFormat.DECIMAL, "437009229", "437009229"),
         (IdFormat.HEX_DEC, "1a0c3b4d", "0437009229"),
         (IdFormat.DEC_HEX, "437009229", "1a0c3b4d"),
-        (IdFormat.PADDED, "437009229", "0437009229"),
+        (IdFormat.HEX_DEC_BARE, "1a0c3b4d", "437009229"),
+        (IdFormat.HEX_DEC_64, "812FC7471A0C3B4D", "9308878062991719245"),
+        (IdFormat.PADDED, "37009229", "0037009229"),
+        (IdFormat.PADDED_RESPONSE, "0037009229", "37009229"),
+        (IdFormat.HEX_PADDED, "1a0c3b4d", "000000001a0c3b4d"),
+        (IdFormat.UPPER_LOWER, "1A0C3B4D", "1a0c3b4d"),
+        (IdFormat.LOWER_UPPER, "1a0c3b4d", "1A0C3B4D"),
+        (IdFormat.PREFIXED, "0x1a0c3b4d", "1a0c3b4d"),
+        (IdFormat.SPACED, "1a0c3b4d  ", "1a0c3b4d"),
+        (IdFormat.BASE62, "TZe3x", "TZe3x"),
+        (IdFormat.EMPTY, "", "437009229"),
         (IdFormat.CONSTANT, "msg_id_not_implemented", "msg_id_not_implemented"),
     ],
 )
