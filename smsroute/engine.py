@@ -46,6 +46,7 @@ from smsroute.config import Config
 from smsroute.esmes.accept import Accept
 from smsroute.esmes.deliver import Deliver
 from smsroute.esmes.listener import Doors
+from smsroute.esmes.pager import Pager
 from smsroute.ids import MessageIds
 from smsroute.ledger import Ledger
 from smsroute.message import AnyEvent, Doubted, Started, State
@@ -78,6 +79,7 @@ class Engine:
         self.dispatch = Dispatch(config, ledger, self.journal, ports)
         self.receipts = Receipts(ledger, self.journal, store, ports, config.limits)
         self.deliver = Deliver(ledger, self.journal, ports, config.limits)
+        self.pager = Pager(ledger, store, ports, config.limits, self.deliver.pump)
         self.accept = Accept(
             config,
             ledger,
@@ -142,6 +144,7 @@ class Engine:
                     tasks.start_soon(self.keeper.run)
                     tasks.start_soon(self.decisions.run)
                     tasks.start_soon(self.deliver.run)
+                    tasks.start_soon(self.pager.run)
                     tasks.start_soon(self.dispatch.run)
                     for listener in self.listeners:
                         tasks.start_soon(self.doors.serve, listener)
@@ -214,6 +217,7 @@ class Engine:
             for esme in sorted(ledger.woken_esmes):
                 self.deliver.pump(esme)
             ledger.woken_esmes.clear()
+        self.pager.look()
 
 
 async def build(config: Config, ports: Ports, store: Store) -> Engine:
@@ -222,6 +226,7 @@ async def build(config: Config, ports: Ports, store: Store) -> Engine:
         orphans_max=config.limits.orphans_max,
         multiparts_max=config.limits.multiparts_max,
         multipart_ttl_s=config.limits.multipart_ttl_s,
+        outbox_memory_max=config.limits.outbox_memory_max,
     )
     last_seq = await ports.blocking.run(recover, store, ledger)
     engine = Engine(config, ports, store, ledger, last_seq)
@@ -235,9 +240,10 @@ def recover(store: Store, ledger: Ledger) -> int:
     seq = 0
     if recovered.checkpoint is not None:
         seq = recovered.checkpoint.through
-        ledger.restore(recovered.parts(), recovered.checkpoint.state)
+        ledger.restore(recovered.parts(), recovered.checkpoint.state, recovered.owed)
     for seq, events in recovered.events():  # noqa: B007 - the last one is the answer
         for event in events:
             ledger.apply(event)
     ledger.noticed.clear()
+    ledger.settle(store.owed_among(list(ledger.pages.claims)))
     return seq

@@ -313,19 +313,24 @@ class Ledger(Memory):
     def _told(self, event: Told) -> None:
         outbox = self.outboxes.get(event.esme)
         for part_id in event.part_ids:
-            part = outbox.owed.pop(part_id, None) if outbox is not None else None
+            part = outbox.pop(part_id) if outbox is not None else None
             if part is None:
-                self.counts.overtaken += 1
-                continue
-            part.told_at = event.at
-            if event.dropped:
-                self.counts.dropped += 1
-                self._fact(part, event.at, f"receipt not taken by {event.esme}: {event.dropped}")
+                if not self.pages.claim(event, part_id):
+                    self.counts.overtaken += 1
+            elif outbox is not None and part_id in outbox.paged:
+                outbox.paged.discard(part_id)
+                self.pages.told.append((part_id, event.at))
+                self._told_of_row(part_id, event.at, event.esme, event.dropped)
             else:
-                self.counts.told += 1
-            self._rest(part)
-        while outbox is not None and outbox.ready and outbox.ready[0].part_id not in outbox.owed:
-            outbox.ready.popleft()  # ticked without ever having been fetched
+                part.told_at = event.at
+                if event.dropped:
+                    self.counts.dropped += 1
+                    self._fact(part, event.at, f"receipt not taken by {event.esme}: {event.dropped}")
+                else:
+                    self.counts.told += 1
+                self._rest(part)
+        if outbox is not None and outbox.tidy(self._outbox_max):
+            self.woken_esmes.add(event.esme)
 
     def _orphans_aged(self, event: OrphansAged) -> None:
         self.orphans.age(event.before, self.counts)

@@ -13,27 +13,30 @@ Walk: the base of `ledger.Ledger`, whose events call the steps; `store/journal` 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
 
-from smsroute.message import Cause, Changes, Part, Receipted, State, pack_part, transition
+from smsroute.message import (
+    Backlog,
+    Cause,
+    Changes,
+    OwedPage,
+    OwedRow,
+    Part,
+    Receipted,
+    State,
+    pack_part,
+    transition,
+    unpack_part,
+)
+from smsroute.outbox import Outbox, Pages
 from smsroute.queues import Queues
 from smsroute.shelves import Counts, Ids, Multipart, Multiparts, Orphans
 
 FACTS_MAX: Final = 16
 """Facts kept on one part; a carrier that repeats a receipt for hours must not grow it."""
-
-
-class Outbox:
-    """Receipts one ESME is owed, oldest first."""
-
-    __slots__ = ("owed", "ready")
-
-    def __init__(self) -> None:
-        self.owed: dict[str, Part] = {}
-        self.ready: deque[Part] = deque()  # owed and not with a session just now
 
 
 NOTICED_MAX: Final = 100_000
@@ -73,12 +76,20 @@ _COUNT_OF_END: Final[dict[int, str]] = {
 class Memory:
     """See the module."""
 
-    def __init__(self, *, orphans_max: int, multiparts_max: int, multipart_ttl_s: float = float("inf")) -> None:
+    def __init__(
+        self,
+        *,
+        orphans_max: int,
+        multiparts_max: int,
+        multipart_ttl_s: float = float("inf"),
+        outbox_memory_max: int = 1 << 62,
+    ) -> None:
         self.parts: dict[str, Part] = {}
         self.queues = Queues()
         self.ids = Ids()
         self.orphans = Orphans(orphans_max)
         self.outboxes: dict[str, Outbox] = {}
+        self.pages = Pages()
         self.in_doubt: dict[str, Part] = {}
         self.multiparts = Multiparts(multiparts_max, multipart_ttl_s)
         self.counts = Counts()
@@ -91,6 +102,7 @@ class Memory:
         self._at_rest: dict[str, Part] = {}  # since the last checkpoint
         self._late: list[tuple[str, str]] = []
         self._finished: deque[Part] = deque()
+        self._outbox_max = outbox_memory_max
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -154,8 +166,7 @@ class Memory:
         outbox = self.outboxes.get(part.esme)
         if outbox is None:
             outbox = self.outboxes[part.esme] = Outbox()
-        outbox.owed[part.part_id] = part
-        outbox.ready.append(part)
+        outbox.join(part, self._outbox_max)
         self.woken_esmes.add(part.esme)
 
     def _rest(self, part: Part) -> None:
@@ -185,10 +196,18 @@ class Memory:
         for part_id, part in changed.items():
             if part.at_rest:
                 at_rest[part_id] = part  # came to rest, or learnt a late fact: then its row is written anew
-            else:
+            elif not (part.final and part_id in self.outboxes[part.esme].tail):
                 packed.append((part_id, pack_part(part)))
+        rows: list[OwedRow] = []
+        leaving: list[Part] = []
+        for outbox in self.outboxes.values():
+            if outbox.tail:
+                outbox.leaving, outbox.tail = outbox.tail, {}
+                leaving.extend(outbox.leaving.values())
+                rows.extend(self.pages.rows(outbox.leaving.values()))
+        told, self.pages.told = self.pages.told, []
         state = _State(self.counts, list(self.orphans.values()), self.multiparts.kept(), self.last_part_id)
-        return Changes(packed, list(at_rest.values()), _encoder.encode(state), late)
+        return Changes(packed, list(at_rest.values()), _encoder.encode(state), late, rows, leaving, told)
 
     def give_back(self, changes: Changes) -> None:
         """A checkpoint failed: what it took counts as changed again."""
@@ -196,24 +215,75 @@ class Memory:
             self._changed[part_id] = self.parts[part_id]
         for part in changes.at_rest:
             self._changed[part.part_id] = part
+        for part in changes.leaving:
+            self._changed[part.part_id] = part
         self._late[:0] = changes.late
+        self.pages.told[:0] = changes.told
+        for esme, outbox in self.outboxes.items():
+            if outbox.leaving:
+                outbox.tail, outbox.leaving = outbox.leaving | outbox.tail, {}
+                if outbox.tidy(self._outbox_max):
+                    self.woken_esmes.add(esme)
+
+    def kept(self, changes: Changes) -> None:
+        """A checkpoint is durable: what it wrote to the disk tier of an outbox leaves memory."""
+        for row, part in zip(changes.owed, changes.leaving, strict=True):
+            outbox = self.outboxes[row.esme]
+            outbox.last = row.number
+            if outbox.leaving.pop(row.part_id, None) is not None:
+                self.pages.grew(row.esme, outbox)
+                self.queues.unwatch(part)
+                self.held_by[part.esme] -= 1
+                self._let_go(part)
+                if self._changed.pop(row.part_id, None) is not None:  # it learnt something meanwhile
+                    learnt = part.facts[len(unpack_part(row.packed).facts) :]
+                    self._late.extend((row.part_id, fact) for fact in learnt)
+        for esme in {row.esme for row in changes.owed}:
+            if self.outboxes[esme].tidy(self._outbox_max):  # all that left was ended meanwhile
+                self.woken_esmes.add(esme)
+        self.pages.deleted(changes.told)
 
     def forget(self, keep: int) -> int:
         """Let go of the oldest parts at rest that a checkpoint has written, but for the last `keep`: duplicates of
         receipts mostly come at once, and find their part in memory. Returns how many went."""
         gone = 0
         while len(self._finished) > keep:
-            part = self._finished.popleft()
+            self._let_go(self._finished.popleft())
             gone += 1
-            del self.parts[part.part_id]
-            self.by_state[part.state] -= 1
-            self.ids.drop(part)
         return gone
 
-    def restore(self, parts: Iterable[Part], state: bytes) -> None:
+    def _let_go(self, part: Part) -> None:
+        del self.parts[part.part_id]
+        self.by_state[part.state] -= 1
+        self.ids.drop(part)
+
+    def arrived(self, esme: str, page: OwedPage, through: int) -> None:
+        """Rows up to number `through` of an ESME's disk tier, read back: they are next for its sessions."""
+        outbox = self.outboxes[esme]
+        self.pages.arrived(esme, outbox, page, through, self.parts.keys())
+        outbox.tidy(self._outbox_max)
+
+    def settle(self, rows: Collection[str]) -> None:
+        """The journal is replayed. `rows`: those of `pages.claims` that the disk tier holds."""
+        self.counts.overtaken += len(self.pages.claims)
+        for part_id, event in self.pages.settle(self.outboxes, rows).items():
+            self.counts.overtaken -= 1
+            self._told_of_row(part_id, event.at, event.esme, event.dropped)
+        for outbox in self.outboxes.values():
+            outbox.tidy(self._outbox_max)
+
+    def _told_of_row(self, part_id: str, at: float, esme: str, dropped: str) -> None:
+        if dropped:
+            self.counts.dropped += 1
+            self._late.append((part_id, f"{at:.3f} receipt not taken by {esme}: {dropped}"))
+        else:
+            self.counts.told += 1
+
+    def restore(self, parts: Iterable[Part], state: bytes, owed: Mapping[str, Backlog] | None = None) -> None:
         """Rebuild from a checkpoint, before the journal behind it is replayed.
 
         `parts`: the open and owed ones; those that came to rest lately may be among them: late receipts find them then.
+        `owed`: what the outboxes have on disk, by ESME; then `settle` is to be called when the journal is replayed.
         """
         named: list[tuple[float, str, str, Part, int]] = []
         for part in sorted(parts, key=lambda part: (part.ended_at, part.accepted_at, part.part_id)):
@@ -245,6 +315,7 @@ class Memory:
             self.last_part_id = kept.last_part_id
             self.orphans.restore(kept.orphans)
             self.multiparts.restore(kept.multiparts)
+        self.pages.restore(self.outboxes, owed or {})
 
 
 def _cut(part: Part) -> bool:

@@ -16,6 +16,7 @@ Times ending in `_at` are Unix seconds. Walk: made in `esmes/accept`, `carriers/
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -340,6 +341,30 @@ AnyEvent = (
 )
 
 
+class OwedRow(NamedTuple):
+    """A receipt in the disk tier of an outbox. Numbers count up and are the order."""
+
+    number: int
+    esme: str
+    part_id: str
+    ended_at: float
+    packed: bytes  # pack_part
+
+
+class Backlog(NamedTuple):
+    """What the disk tier holds of one ESME."""
+
+    rows: int
+    last: int  # number of the last of them
+
+
+class OwedPage(NamedTuple):
+    """A slice of an ESME's rows, in order."""
+
+    last: int  # number of the last of them; 0: there are none
+    parts: list[Part]
+
+
 class Changes(NamedTuple):
     """What a checkpoint writes: all that changed since the last one, as of one instant."""
 
@@ -347,11 +372,15 @@ class Changes(NamedTuple):
     at_rest: list[Part]  # parts that came to rest, or learnt something after it
     state: bytes  # what the ledger keeps beside its parts
     late: list[tuple[str, str]]  # (part_id, fact) of parts that have left memory
+    owed: Sequence[OwedRow] = ()  # receipts that leave memory for the disk tier
+    leaving: Sequence[Part] = ()  # their parts
+    told: Sequence[tuple[str, float]] = ()  # (part_id, told at): receipts that leave the disk tier
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[AnyEvent])
 _part_decoder = msgspec.msgpack.Decoder(Part)
+_parts_decoder = msgspec.msgpack.Decoder(list[Part])
 
 
 def pack(events: list[AnyEvent]) -> bytes:
@@ -372,6 +401,11 @@ def pack_part(part: Part) -> bytes:
 def unpack_part(record: bytes) -> Part:
     """The part a checkpoint kept."""
     return _part_decoder.decode(record)
+
+
+def unpack_parts(count: int, records: bytes) -> list[Part]:
+    """`count` parts whose packed forms stand one behind the other. Raises msgspec.DecodeError."""
+    return _parts_decoder.decode(b"\xdd" + count.to_bytes(4, "big") + records)  # msgpack's array 32
 
 
 def transition(part: Part, cause: Cause) -> bool:

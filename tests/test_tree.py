@@ -21,7 +21,7 @@ FUNCTION_LINES_MAX = 70
 # -- tables ------------------------------------------------------------------------------------------------------------
 
 WORDS = {"message", "smpp", "config"}  # what every room may speak of
-INSIDE = WORDS | {"ids", "lane", "queues", "shelves", "memory", "ledger", "policy", "routing", "store"}
+INSIDE = WORDS | {"ids", "lane", "queues", "outbox", "shelves", "memory", "ledger", "policy", "routing", "store"}
 INSIDE |= {"ports", "link", "tls"}
 ALL = INSIDE | {"esmes", "carriers", "ops", "sim", "cli", "engine"}
 
@@ -30,7 +30,7 @@ LAW: dict[str, set[str]] = {            # room -> what of ours it may import, be
     "message": set(), "smpp": set(), "ids": set(), "ports": set(),
     "config": {"message"},              # its nouns name the message classes and blames
     "lane": {"message"}, "queues": {"message", "lane"}, "shelves": {"message"},
-    "memory": {"message", "queues", "shelves"},
+    "memory": {"message", "queues", "outbox", "shelves"}, "outbox": {"message"},
     "ledger": {"message", "shelves", "memory"},
     "policy": WORDS, "routing": WORDS,
     "link": WORDS | {"ports"},
@@ -43,7 +43,7 @@ LAW: dict[str, set[str]] = {            # room -> what of ours it may import, be
 }
 # fmt: on
 
-PURE = {"smpp", "message", "config", "ids", "lane", "queues", "shelves", "memory", "ledger", "policy", "routing"}
+PURE = WORDS | {"ids", "lane", "queues", "outbox", "shelves", "memory", "ledger", "policy", "routing"}
 IMPURE = {"trio", "asyncio", "threading", "socket", "ssl", "subprocess", "structlog", "sqlite3", "select", "signal"}
 
 CLOCK, DICE, NET, THREAD = "ports.Clock", "ports.Entropy.rng(name)", "ports.Network", "ports.Blocking.run"

@@ -130,6 +130,11 @@ class Sweep:
                 if part.ended_at > now - limits.outbox_ttl_s:
                     break
                 old.append(part.part_id)
+            over = min(len(outbox) - limits.outbox_receipts_max, limits.sweep_parts_max) - len(old)
+            if over > 0:
+                most = islice(outbox.owed, len(old), len(old) + over)
+                why = f"more than {limits.outbox_receipts_max} wait for {esme}"
+                events.append(Told(now, esme, list(most), dropped=why))
             if old:
                 events.append(Told(now, esme, old, dropped=f"nobody came for it in {limits.outbox_ttl_s:.0f} s"))
         return events

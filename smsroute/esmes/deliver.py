@@ -25,8 +25,8 @@ import trio
 from smsroute.config import Limits
 from smsroute.esmes.client import Client
 from smsroute.ledger import Ledger
-from smsroute.memory import Outbox
 from smsroute.message import AnyEvent, Part, State, Told
+from smsroute.outbox import Outbox
 from smsroute.ports import Ports
 from smsroute.smpp import names, receipt
 from smsroute.smpp.session import Response

@@ -164,6 +164,7 @@ def _esmes(esmes: list[Document]) -> Iterator[Family]:
 
     yield "esme_sessions", "gauge", "Sessions bound.", each("sessions")
     yield "esme_outbox", "gauge", "Receipts it is owed.", each("outbox")
+    yield "esme_outbox_on_disk", "gauge", "Of them, those that wait on disk.", each("outbox_on_disk")
     yield "esme_oldest_outbox_seconds", "gauge", "Age of the oldest.", each("oldest_outbox_s")
     yield "esme_accepted_total", "counter", "Parts accepted since the start.", each("accepted")
     refused = [

@@ -360,7 +360,7 @@ def esmes(engine: Engine, wall: float) -> list[Document]:
     rows: list[Document] = []
     for name, esme in engine.config.esmes.items():
         outbox = engine.ledger.outboxes.get(name)
-        oldest = next(iter(outbox.owed.values()), None) if outbox is not None else None
+        oldest = outbox.oldest() if outbox is not None else None
         books = engine.accept.books.get(name)
         rows.append(
             {
@@ -368,7 +368,8 @@ def esmes(engine: Engine, wall: float) -> list[Document]:
                 "sessions": sessions[name],
                 "binds_max": esme.binds_max,
                 "drained": engine.doors.drained.get(name) or None,
-                "outbox": len(outbox.owed) if outbox is not None else 0,
+                "outbox": len(outbox) if outbox is not None else 0,
+                "outbox_on_disk": outbox.on_disk if outbox is not None else 0,
                 "oldest_outbox_s": round(wall - oldest.ended_at, 3) if oldest is not None else None,
                 "held": engine.ledger.held_by[name],
                 "accepted": books.accepted if books is not None else 0,

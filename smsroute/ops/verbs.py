@@ -246,7 +246,7 @@ class Verbs:
             return was, ""
         doors.drain(name, why)
         outbox = self._engine.ledger.outboxes.get(name)
-        owed = len(outbox.owed) if outbox is not None else 0
+        owed = len(outbox) if outbox is not None else 0
         return was, f"its sessions are asked to unbind, {owed} receipts wait for it"
 
     async def _reload(self, request: Mapping[str, Any], peer: str) -> Document:

@@ -19,7 +19,7 @@ from typing import Final, Literal, Protocol
 import attrs
 import msgspec
 
-from smsroute.message import AnyEvent, Part, Receipted, unpack, unpack_part
+from smsroute.message import AnyEvent, Backlog, OwedPage, OwedRow, Part, Receipted, unpack, unpack_part
 
 Kind = Literal["busy", "full", "failed", "fenced"]
 
@@ -59,7 +59,9 @@ class Checkpoint:
 
     `open`: parts to keep whole, packed (upserted; `recover` gives all of them). `closed`: parts no longer open.
     `messages`: parts to write as rows, their text left out. `state`: what else the ledger keeps. `late`: (part_id,
-    fact) for parts that only the history still knows (law 5).
+    fact) for parts that only the history still knows (law 5). `owed`: receipts that join the disk tier of an outbox, in
+    the place of any row of the same part; their parts are among `closed` and `messages`. `told`: (part_id, Unix
+    seconds) of receipts that leave it, which their message's row then tells. What is `closed` leaves it as well.
     """
 
     through: int
@@ -68,6 +70,8 @@ class Checkpoint:
     messages: Sequence[Part]
     state: bytes
     late: Sequence[tuple[str, str]] = ()
+    owed: Sequence[OwedRow] = ()
+    told: Sequence[tuple[str, float]] = ()
 
 
 @attrs.frozen
@@ -101,12 +105,14 @@ class Page:
 class Recovered:
     """The last checkpoint, if any, and the journal's rows behind it, in order, without a gap.
 
-    The rows are read as they are asked for, of one instant. `where` names the journal in errors.
+    The rows are read as they are asked for, of one instant. `where` names the journal in errors. `owed`: what the disk
+    tiers hold, by ESME.
     """
 
     checkpoint: Checkpoint | None
     records: Iterator[tuple[int, bytes]]
     where: str
+    owed: Mapping[str, Backlog] = attrs.field(factory=dict)
 
     def parts(self) -> Iterator[Part]:
         """The open parts. Raises StoreError for one that cannot be read: nothing is skipped."""
@@ -172,6 +178,12 @@ class Reader(Protocol):
     def sample(self, since: float, until: float, limit: int) -> Sample:
         """About `limit` of the parts accepted in [since, until) (Unix seconds), open and finished: one of
         each n in the order of their ids, not always the same one."""
+
+    def owed(self, esme: str, behind: int, through: int, limit: int) -> OwedPage:
+        """The first `limit` receipts of an ESME's disk tier with numbers in (behind, through], in order."""
+
+    def owed_among(self, part_ids: Sequence[str]) -> set[str]:
+        """Those of `part_ids` whose receipts are in a disk tier."""
 
     def decisions(self, since: float, until: float, limit: int) -> list[DecisionRow]:
         """The decisions that stood at any time in [since, until] (Unix seconds), the oldest first: those made in it,

@@ -24,6 +24,7 @@ from typing import Any, Final
 import msgspec
 
 from smsroute.message import Attempt, Part, Receipted, unpack_part
+from smsroute.store import owed
 from smsroute.store.base import FACTS_MAX, Checkpoint, Page, Sample
 
 FEW: Final = 64
@@ -75,6 +76,9 @@ _MESSAGE: Final = _bulk(
     ),
     1,
 )
+_OWED: Final = _bulk(
+    "owed", ("n", "esme", "part_id", "ended_at", "packed"), ("column1", "column2", "column3", "column4", "column5"), 5
+)
 _ATTEMPT: Final = _bulk(
     "attempt",
     ("part_id", "n", *ATTEMPT_COLUMNS, "receipt_key"),
@@ -101,10 +105,14 @@ def write(db: sqlite3.Connection, checkpoint: Checkpoint, rows_max: int) -> None
     _put(db, _OPEN, list(chain.from_iterable(checkpoint.open)), rows_max)
     for some in _chunks(checkpoint.closed, rows_max):
         db.execute("DELETE FROM open WHERE part_id IN (SELECT value FROM json_each(?))", (_json(some),))
+        owed.delete(db, some)
+    _put(db, _OWED, list(chain.from_iterable(checkpoint.owed)), rows_max)
     for parts in _chunks(checkpoint.messages, rows_max):
         _put(db, _MESSAGE, _json_lines(parts), rows_max)
         attempts = [(part.part_id, n, attempt) for part in parts for n, attempt in enumerate(part.attempts)]
         _put(db, _ATTEMPT, _json_lines(attempts), rows_max)
+    for told in _chunks(checkpoint.told, rows_max):
+        owed.told(db, told)
     late: dict[str, list[str]] = {}
     for part_id, fact in checkpoint.late:
         late.setdefault(part_id, []).append(fact)

@@ -39,6 +39,7 @@ class Book(Protocol):
     def apply(self, event: AnyEvent) -> None: ...
     def take(self) -> Changes: ...
     def give_back(self, changes: Changes) -> None: ...
+    def kept(self, changes: Changes) -> None: ...
     def forget(self, keep: int) -> int: ...
 
 
@@ -260,12 +261,24 @@ class Journal:
 
     async def _keep(self, through: int) -> None:
         changes = self._book.take()
-        closed = [part.part_id for part in changes.at_rest]
-        checkpoint = Checkpoint(through, changes.open, closed, changes.at_rest, changes.state, changes.late)
+        messages = [*changes.at_rest, *changes.leaving]
+        checkpoint = Checkpoint(
+            through,
+            changes.open,
+            [part.part_id for part in messages],
+            messages,
+            changes.state,
+            changes.late,
+            changes.owed,
+            changes.told,
+        )
         kept = False
         try:
             await self._ports.blocking.run(self._store.checkpoint, checkpoint)
             kept = True
         finally:
-            if not kept:  # refused, or cancelled before it began: the next one has to write it
+            if kept:
+                self._book.kept(changes)
+            else:  # refused, or cancelled before it began: the next one has to write it
                 self._book.give_back(changes)
+            self._on_applied()

@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Final
 from zlib import crc32
 
-from smsroute.message import Part, Receipted
-from smsroute.store import decisions, history
+import msgspec
+
+from smsroute.message import Backlog, OwedPage, Part, Receipted
+from smsroute.store import decisions, history, owed
 from smsroute.store.base import Checkpoint, Counts, DecisionRow, Page, Recovered, Sample, StoreError, StoreLimits
 from smsroute.store.sqlite_file import (
     HISTORY,
@@ -88,6 +90,7 @@ class SqliteReader:
         rows = _rows(journal)
         next(rows)  # the journal's instant comes first: what is cut from it later is in the history read next
         checkpoint: Checkpoint | None = None
+        backlogs: dict[str, Backlog] = {}
         with self._shelf.use("read the checkpoint") as db:
             db.execute("BEGIN")
             found = db.execute("SELECT through, state FROM checkpoint").fetchone()
@@ -95,7 +98,9 @@ class SqliteReader:
                 through, state = found
                 kept = db.execute("SELECT part_id, packed FROM open ORDER BY part_id").fetchall()
                 checkpoint = Checkpoint(through, kept, (), (), state)
-        return Recovered(checkpoint, _behind(rows, 0 if checkpoint is None else checkpoint.through), str(journal.path))
+                backlogs = owed.backlogs(db)
+        behind = _behind(rows, 0 if checkpoint is None else checkpoint.through)
+        return Recovered(checkpoint, behind, str(journal.path), backlogs)
 
     def story(self, part_id: str) -> Part | None:
         with self._shelf.use(f"read part {part_id}") as db:
@@ -128,6 +133,23 @@ class SqliteReader:
         with self._shelf.use("read a sample of the messages") as db:
             db.execute("BEGIN")
             return history.sample(db, since, until, limit)
+
+    def owed(self, esme: str, behind: int, through: int, limit: int) -> OwedPage:
+        try:
+            with self._shelf.use(f"read what {esme} is owed") as db:
+                return owed.page(db, esme, behind, through, limit)
+        except msgspec.DecodeError as error:
+            raise StoreError(
+                "failed", f"{self._shelf.path}: table owed, rows of {esme} behind {behind} hold no parts: {error}"
+            ) from error
+
+    def owed_among(self, part_ids: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        step = self._limits.rows_per_statement
+        with self._shelf.use("look up what is owed") as db:
+            for start in range(0, len(part_ids), step):
+                found |= owed.among(db, part_ids[start : start + step])
+        return found
 
     def decisions(self, since: float, until: float, limit: int) -> list[DecisionRow]:
         with self._shelf.use("read the decisions") as db:

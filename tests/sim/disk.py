@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 WRITES = frozenset({"append", "checkpoint", "trim", "prune", "keep", "keep_decisions"})
 """Names of the store's methods that a full disk refuses."""
-READS = frozenset({"find", "story", "kept"})
+READS = frozenset({"find", "story", "kept", "owed"})
 """And those that a sick one refuses besides. (Not `recover`: an engine that cannot read does not boot.)"""
 
 

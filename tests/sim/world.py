@@ -252,6 +252,11 @@ class World:
             f"{len(part.attempts)} attempts: {part.why}"
             for part in parts[:10]
         ]
+        lines += [
+            f"{len(outbox)} receipts wait for {name}, {outbox.on_disk} of them on disk, {len(outbox.ready)} ready"
+            for name, outbox in self.engine.ledger.outboxes.items()
+            if len(outbox)
+        ]
         if lines:
             lines.append(f"{len(parts)} parts not at rest; now {self.clock.wall():.1f}")
             lines += [f"bind {bind.name} {bind.state}: {bind.reason}" for bind in self.engine.binds]

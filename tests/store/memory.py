@@ -12,7 +12,7 @@ from zlib import crc32
 import attrs
 import msgspec
 
-from smsroute.message import Part, Receipted, pack_part, unpack_part
+from smsroute.message import Backlog, OwedPage, OwedRow, Part, Receipted, pack_part, unpack_part
 from smsroute.store.base import FACTS_MAX, Checkpoint, Counts, DecisionRow, Page, Recovered, Sample, StoreError
 from tests.store.parts import as_row
 
@@ -28,6 +28,7 @@ class Disk:
     ended: dict[str, bytes] = attrs.field(factory=dict)
     kept: dict[str, bytes] = attrs.field(factory=dict)
     decisions: list[DecisionRow] = attrs.field(factory=list)
+    owed: list[OwedRow] = attrs.field(factory=list)
     taken: bool = False
 
 
@@ -55,6 +56,13 @@ class MemoryStore:
         for part_id in checkpoint.closed:
             disk.open.pop(part_id, None)
         disk.ended.update({part.part_id: pack_part(as_row(part)) for part in checkpoint.messages})
+        gone = {*checkpoint.closed, *(row.part_id for row in checkpoint.owed), *(told[0] for told in checkpoint.told)}
+        disk.owed = sorted([*(row for row in disk.owed if row.part_id not in gone), *checkpoint.owed])
+        for part_id, at in checkpoint.told:
+            if part_id in disk.ended:
+                part = unpack_part(disk.ended[part_id])
+                part.told_at = at
+                disk.ended[part_id] = pack_part(part)
         for part_id, fact in checkpoint.late:
             if part_id in disk.ended:
                 part = unpack_part(disk.ended[part_id])
@@ -121,7 +129,17 @@ class MemoryStore:
         if disk.state is not None:
             checkpoint = Checkpoint(disk.through, sorted(disk.open.items()), (), (), disk.state)
         rows = sorted((seq, row) for seq, (_, row) in disk.rows.items() if seq > disk.through)
-        return Recovered(checkpoint, iter(rows), "memory")
+        backlogs: dict[str, Backlog] = {}
+        for row in disk.owed:
+            backlogs[row.esme] = Backlog(backlogs.get(row.esme, Backlog(0, 0)).rows + 1, row.number)
+        return Recovered(checkpoint, iter(rows), "memory", backlogs)
+
+    def owed(self, esme: str, behind: int, through: int, limit: int) -> OwedPage:
+        rows = [row for row in self._disk.owed if row.esme == esme and behind < row.number <= through][:limit]
+        return OwedPage(rows[-1].number if rows else 0, [unpack_part(row.packed) for row in rows])
+
+    def owed_among(self, part_ids: Sequence[str]) -> set[str]:
+        return {row.part_id for row in self._disk.owed} & set(part_ids)
 
     def story(self, part_id: str) -> Part | None:
         packed = self._disk.open.get(part_id) or self._disk.ended.get(part_id)

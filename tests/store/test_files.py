@@ -185,6 +185,7 @@ class TestRecognition:
             change(tmp_path / name, "UPDATE meta SET value = 1 WHERE key = 'schema_version'")
         change(tmp_path / "history.db", "DROP TABLE kept")
         change(tmp_path / "history.db", "DROP TABLE decision")
+        change(tmp_path / "history.db", "DROP TABLE owed")
         change(tmp_path / "history.db", "ALTER TABLE message DROP COLUMN data_coding")
         change(tmp_path / "history.db", "ALTER TABLE attempt DROP COLUMN cost")
         change(tmp_path / "history.db", "ALTER TABLE message DROP COLUMN body")
@@ -193,6 +194,7 @@ class TestRecognition:
             store.keep("scores/orange", b"x")
             assert store.kept("scores/orange") == b"x"
             assert store.decisions(0.0, 1e12, 10) == []
+            assert store.recover().owed == {}
 
     def test_a_database_of_another_program_is_left_as_it_was(self, tmp_path: Path) -> None:
         """Refused before a byte of it is changed."""

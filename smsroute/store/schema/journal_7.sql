@@ -1,0 +1,1 @@
+-- journal.db, version 7: as version 6. The two files of a store are always of one version.
