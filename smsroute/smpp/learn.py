@@ -122,6 +122,7 @@ class Learner:
         self._widths: list[int] = []  # lengths of response ids that begin with a zero
         self._prefixed = False  # response ids begin with 0x
         self._settled = False  # a rule was learnt: no need to look at responses
+        self._exact: frozenset[str] = frozenset()  # the places whose rule is exact
         self.mismatched = 0  # ids that named a message of another number, while nothing was learnt
         self.ambiguous = 0  # that named several
         self.news: list[str] = []  # what was learnt or forgotten, for the log; whoever tells it takes it out
@@ -171,6 +172,15 @@ class Learner:
 
     def candidates(self, ids: Ids) -> list[str]:
         """What its response may have called the message of a receipt, likeliest first; empty for no id."""
+        keys: list[str] = []
+        for place, written in ids:
+            if place not in self._exact:
+                break
+            one = written.strip(_STRIPPED)
+            if one and one not in keys:
+                keys.append(one)
+        else:
+            return keys
         for place, written in ids:
             source = self._source(place)
             if not source.rule:
@@ -256,7 +266,7 @@ class Learner:
             source.evidence = {**wider, rule: count}
             if count >= self._evidence_min:
                 source.rule, source.since, source.contradictions = rule, now, 0
-                self._settled = True
+                self._changed()
                 self.news.append(f"{place}: learnt {rule} from {count} receipts, the last was {one} for {key}")
 
     def _by_what_is_learnt(self, ids: Ids, hits: Sequence[Hit], now: float) -> str:
@@ -304,12 +314,17 @@ class Learner:
         if not source.sure and source.rule in _WITHIN.get(rule, ()):
             self.news.append(f"{place}: {rule} instead of {source.rule}, as {count} receipts in a row say")
             source.rule, source.evidence, source.since, source.contradictions = rule, {rule: count}, now, 0
+            self._changed()
             return
         self.news.append(f"{place}: forgot {source.rule}, {count} receipts in a row spoke against it")
         self._sources[place] = Source(unlearnt=source.unlearnt + 1)
         self._responses = Seen()
         self._widths, self._prefixed = [], False
-        self._settled = any(one.rule for one in self._sources.values())
+        self._changed()
+
+    def _changed(self) -> None:
+        self._settled = any(source.rule for source in self._sources.values())
+        self._exact = frozenset(place for place, source in self._sources.items() if source.rule == "exact")
 
     def _source(self, place: str) -> Source:
         source = self._sources.get(place)
@@ -373,8 +388,11 @@ class Learner:
 
     def _hexes(self, number: int) -> list[str]:
         """A number as responses may write it in hexadecimal."""
-        upper = self._responses.upper and not self._responses.lower
-        forms = (f"{number:X}", f"{number:x}") if upper else (f"{number:x}", f"{number:X}")
+        seen = self._responses
+        if seen.upper == seen.lower or not self._settled:
+            forms = [f"{number:x}", f"{number:X}"]
+        else:
+            forms = [f"{number:X}" if seen.upper else f"{number:x}"]
         prefixed = [f"0x{forms[0]}"] if self._prefixed else []
         return [*prefixed, *(key for form in forms for key in self._padded(form, (8, 10, 16)))]
 
@@ -404,7 +422,7 @@ class Learner:
             raise ValueError("a rule of another version")
         self._responses, self._sources = kept.responses, kept.sources
         self._widths, self._prefixed = kept.widths, kept.prefixed
-        self._settled = any(source.rule for source in self._sources.values())
+        self._changed()
 
 
 def relation(written: str, key: str) -> str:
