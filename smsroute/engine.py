@@ -44,6 +44,7 @@ from smsroute.carriers.receipts import Receipts
 from smsroute.carriers.watch import Watch
 from smsroute.config import Config
 from smsroute.esmes.accept import Accept
+from smsroute.esmes.commands import Commands
 from smsroute.esmes.deliver import Deliver
 from smsroute.esmes.listener import Doors
 from smsroute.esmes.pager import Pager
@@ -89,7 +90,8 @@ class Engine:
             takeoff=self.dispatch.takeoff,
             ids=MessageIds(config.node, ledger.last_part_id),
         )
-        self.doors = Doors(config, self.accept, self.deliver, ports)
+        commands = Commands(self.accept, ledger, self.journal, store, ports)
+        self.doors = Doors(config, self.accept, self.deliver, commands, ports)
         self.dispatch.connect(self.receipts)
         self.watch = Watch(self.dispatch.stations, ports, config.limits)
         self.keeper = Keeper(self.dispatch.stations, store, ports, config.limits)

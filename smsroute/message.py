@@ -81,6 +81,7 @@ class Cause(enum.IntEnum):
     RECEIPT_UNKNOWN = 13
     EXPIRED = 14  # our own validity timer
     GIVEN_UP = 15  # nobody will ever tell
+    CANCELLED = 16  # by its sender, before a carrier had it
 
 
 UNFIT: Final = -2
@@ -100,7 +101,8 @@ _RECEIPTS = {
 # fmt: off
 _TAKEN: Final = {Cause.TAKEN: State.SUBMITTED, Cause.TAKEN_SILENT: State.ACCEPTED, Cause.REFUSED: State.REJECTED}
 STATES: Final[dict[int, dict[Cause, State]]] = {
-    State.DUE:       {**_TAKEN, **_RECEIPTS, Cause.ATTEMPTED: State.ATTEMPTED, Cause.EXPIRED: State.EXPIRED},
+    State.DUE:       {**_TAKEN, **_RECEIPTS, Cause.ATTEMPTED: State.ATTEMPTED, Cause.EXPIRED: State.EXPIRED,
+                      Cause.CANCELLED: State.DELETED},
     State.ATTEMPTED: {**_TAKEN, **_RECEIPTS, Cause.RETRY: State.DUE, Cause.WITHDRAWN: State.DUE,
                       Cause.DOUBTED: State.IN_DOUBT},
     State.IN_DOUBT:  {**_TAKEN, **_RECEIPTS, Cause.RETRY: State.DUE, Cause.REQUEUED: State.DUE,
@@ -290,7 +292,7 @@ class Receipted(Event, tag=9, frozen=True):
 
 
 class Finished(Event, tag=10, frozen=True):
-    """We end these parts ourselves: EXPIRED, UNKNOWN or REJECTED."""
+    """We end these parts ourselves: EXPIRED, UNKNOWN or REJECTED, or DELETED for their sender."""
 
     at: float
     part_ids: list[str]

@@ -197,7 +197,7 @@ def test_journal_numbers_keep_their_meaning() -> None:
         "Queried": 13,
     }
     assert [int(state) for state in State] == [0, 1, 2, 3, 10, 12, 13, 14, 15, 17, 18]
-    assert [int(cause) for cause in Cause] == list(range(16))
+    assert [int(cause) for cause in Cause] == list(range(17))
     assert [int(blame) for blame in Blame] == list(range(7))
     assert [int(kind) for kind in MessageClass] == list(range(4))
 

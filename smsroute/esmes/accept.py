@@ -132,8 +132,8 @@ class Accept:
             if esme is not None:
                 books.allowance.adopt(esme, now)
 
-    async def submits(self, client: Client, pdus: Sequence[Pdu]) -> None:
-        """Make one read's worth of submit_sm durable and answer each, in order."""
+    async def submits(self, client: Client, pdus: Sequence[Pdu], command_id: int = names.SUBMIT_SM) -> None:
+        """Make one read's worth of submit_sm durable and answer each, in order, as the command it came by."""
         esme = client.esme
         assert esme is not None, "submit_sm before bind is the session's to refuse"
         wall, monotonic = self._ports.clock.wall(), self._ports.clock.monotonic()
@@ -158,7 +158,7 @@ class Accept:
                 events.append(judged)
                 answers.append((names.ESME_ROK, pdu.sequence_number, judged.part_id))
         if not events:
-            self._answer(client, books, answers)
+            self._answer(client, books, answers, command_id)
             return
         accepted = len(events)
         client.unanswered += accepted
@@ -173,17 +173,17 @@ class Accept:
                 sick = _status_of(error)
                 books.refused[sick] += accepted
                 answers[:] = [(status or sick, sequence_number, "") for status, sequence_number, _ in answers]
-            self._answer(client, books, answers)
+            self._answer(client, books, answers, command_id)
             flight.leave(error)
 
         client.batches.append(self._journal.append(events, then))
         await self.settle(client, self._limits.esme_batches_max - 1)
 
-    def _answer(self, client: Client, books: Books, answers: list[tuple[int, int, str]]) -> None:
+    def _answer(self, client: Client, books: Books, answers: list[tuple[int, int, str]], command_id: int) -> None:
         tail = b""
         if client.version >= names.VERSION_5_0:
             tail = self._fullness.tail(client, books.allowance, self._ports.clock.monotonic())
-        client.link.write(build_responses(names.SUBMIT_SM_RESP, answers, tail))
+        client.link.write(build_responses(command_id, answers, tail))
 
     async def settle(self, client: Client, most: int = 0) -> None:
         """Return when at most `most` of the session's reads are still on their way to the disk."""

@@ -9,8 +9,8 @@ Rules:
 - This is the boundary where a fault of ours in one session ends one link, is logged with its trace, counted, and
   nothing else.
 
-Walk: `engine` runs `serve` for each door; what is received goes to `esmes/accept` (submits) and `esmes/deliver`
-(answers to receipts); a session's end is told to `deliver`.
+Walk: `engine` runs `serve` for each door; what is received goes to `esmes/accept` (submits), `esmes/commands` (queries,
+cancels, data_sm) and `esmes/deliver` (answers to receipts); a session's end is told to `deliver`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import trio
 from smsroute.config import Config
 from smsroute.esmes.accept import Accept
 from smsroute.esmes.client import Client
+from smsroute.esmes.commands import SERVED, Commands
 from smsroute.esmes.deliver import Deliver
 from smsroute.esmes.porter import COME_IN, Porter, Verdict
 from smsroute.link import BROKEN, Link, session_limits
@@ -56,11 +57,12 @@ SYSTEM_ID: Final = "smsroute"
 class Doors:
     """See the module."""
 
-    def __init__(self, config: Config, accept: Accept, deliver: Deliver, ports: Ports) -> None:
+    def __init__(self, config: Config, accept: Accept, deliver: Deliver, commands: Commands, ports: Ports) -> None:
         self._config = config
         self._limits = config.limits
         self._accept = accept
         self._deliver = deliver
+        self._commands = commands
         self._ports = ports
         self.porter = Porter(config, ports)
         self._number = 0
@@ -182,6 +184,7 @@ class Doors:
 
     async def _receive(self, client: Client, received: Sequence[Received]) -> None:
         submits: list[Pdu] = []
+        commands: list[Pdu] = []
         answers: list[Response] = []
         unanswered: list[Part] = []
         unbound = False
@@ -189,6 +192,8 @@ class Doors:
             if isinstance(item, Request):
                 if item.pdu.command_id == names.SUBMIT_SM:
                     submits.append(item.pdu)
+                elif item.pdu.command_id in SERVED:
+                    commands.append(item.pdu)
                 else:
                     self._unsupported(client, item.pdu)
             elif isinstance(item, Response):
@@ -205,6 +210,8 @@ class Doors:
             await self._deliver.answered(client, answers)
         if submits:
             await self._accept.submits(client, submits)
+        if commands:
+            await self._commands.serve(client, commands)
         if unbound:
             await self._accept.settle(client)
         if unbound and not client.session.closing:

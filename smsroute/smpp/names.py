@@ -176,6 +176,7 @@ class MessageState(enum.IntEnum):
 
 
 # TLV tags the code itself reads or writes; all names stand in `pdu.TLVS` (3.4 section 5.3.2)
+QOS_TIME_TO_LIVE: Final = 0x0017
 RECEIPTED_MESSAGE_ID: Final = 0x001E
 USER_MESSAGE_REFERENCE: Final = 0x0204
 SAR_MSG_REF_NUM: Final = 0x020C

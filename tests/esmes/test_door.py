@@ -94,8 +94,8 @@ class TestBadInput:
         async with house(tmp_path) as it:
             raw = await it.dial()
             assert await raw.bind() == 0
-            await raw.send(pdu(names.QUERY_SM, 0, 78, b"ID\0\0\0\0"))
-            assert (await raw.pdu())[:3] == (names.QUERY_SM | 0x80000000, names.ESME_RINVCMDID, 78)
+            await raw.send(pdu(names.BROADCAST_SM, 0, 78, b"\0\0\0\0"))
+            assert (await raw.pdu())[:3] == (names.BROADCAST_SM | 0x80000000, names.ESME_RINVCMDID, 78)
             assert (await raw.submit(GOOD))[0] == 0
 
     async def test_truncated_submit(self, tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:

@@ -352,6 +352,7 @@ class Naive:
             Cause.EXPIRED: (State.EXPIRED, (State.DUE,)),
             Cause.GIVEN_UP: (State.UNKNOWN, (State.IN_DOUBT, State.SUBMITTED)),
             Cause.REFUSED: (State.REJECTED, UNANSWERED),
+            Cause.CANCELLED: (State.DELETED, (State.DUE,)),
         }
         end, sources = ends[Cause(event.cause)]
         for page in self._known(event.part_ids):

@@ -272,6 +272,7 @@ class Walk:
             Cause.EXPIRED: [State.DUE],
             Cause.GIVEN_UP: [State.SUBMITTED, State.IN_DOUBT],
             Cause.REFUSED: [State.DUE],
+            Cause.CANCELLED: [State.DUE, State.DUE, State.ATTEMPTED, State.IN_DOUBT],
         }
         cause = self.rng.choice(list(causes))
         self._say(Finished(self._later(), self._some(*causes[cause]), cause, "", "time is up"))

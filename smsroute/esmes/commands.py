@@ -1,0 +1,153 @@
+"""What an ESME asks about its messages: query_sm, cancel_sm. And data_sm, which is a submit in other words.
+
+Rules:
+- A message is known by our id, to the ESME whose it is; for anybody else it does not exist. A source_addr that is given
+  must be the message's own.
+- query_sm asks memory, then the store: what was told once is told again, as long as history is kept.
+- cancel_sm ends what no carrier has or may have: once an attempt was taken, or is in doubt, it is too late
+  (ESME_RCANCELFAIL). ESME_ROK leaves after the end is durable; a receipt, where one was asked for, says DELETED.
+- cancel_sm without an id ends all that waits from that source to that destination (SMPP 3.4 section 4.9).
+
+Walk: `esmes/listener` hands over one read's worth, after the submits of the same read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import structlog
+import trio
+
+from smsroute.esmes.accept import Accept
+from smsroute.esmes.client import Client
+from smsroute.esmes.deliver import MESSAGE_STATE
+from smsroute.ledger import Ledger
+from smsroute.message import Blame, Cause, Finished, Part, State
+from smsroute.ports import Ports
+from smsroute.smpp import data, names, times
+from smsroute.smpp.codec import Pdu, PduError, decode, encode, pdu
+from smsroute.store.base import Reader, StoreError
+from smsroute.store.journal import Journal
+
+log: Final = structlog.get_logger("smsroute.commands")
+
+SERVED: Final = frozenset({names.QUERY_SM, names.CANCEL_SM, names.DATA_SM})
+LOOKED_AT_ONCE: Final = 5000
+"""Parts looked at between two turns of the loop, in a cancel without an id: some 2 ms."""
+
+
+class Commands:
+    """See the module."""
+
+    def __init__(self, accept: Accept, ledger: Ledger, journal: Journal, store: Reader, ports: Ports) -> None:
+        self._accept = accept
+        self._ledger = ledger
+        self._journal = journal
+        self._store = store
+        self._ports = ports
+
+    async def serve(self, client: Client, pdus: Sequence[Pdu]) -> None:
+        """Answer each, in order; those of data_sm together, behind the others."""
+        submits: list[Pdu] = []
+        for request in pdus:
+            try:
+                if request.command_id == names.DATA_SM:
+                    body = data.as_submit(request.body, self._ports.clock.wall())
+                    submits.append(Pdu(names.SUBMIT_SM, 0, request.sequence_number, body))
+                    continue
+                fields = decode(pdu(request.command_id, 0, request.sequence_number, request.body)).fields
+                answer = await (self._query if request.command_id == names.QUERY_SM else self._cancel)(client, fields)
+            except PduError as error:
+                answer = error.command_status
+            answered = request.command_id | names.RESPONSE
+            if isinstance(answer, int):
+                client.link.write(pdu(answered, answer, request.sequence_number))
+            else:
+                client.link.write(encode(answered, answer, sequence_number=request.sequence_number))
+        if submits:
+            await self._accept.submits(client, submits, names.DATA_SM)
+
+    async def _query(self, client: Client, fields: dict[str, Any]) -> dict[str, Any] | int:
+        try:
+            part = await self._find(client, fields)
+        except StoreError as error:
+            log.warning("query.failed", session=client.name, reason=str(error))
+            return names.ESME_RSYSERR
+        if isinstance(part, int):
+            return names.ESME_RQUERYFAIL if part == names.ESME_RINVSRCADR else part
+        return {
+            "message_id": part.part_id,
+            "final_date": times.render(part.ended_at) if part.final else "",
+            "message_state": MESSAGE_STATE.get(part.state, names.MessageState.ENROUTE),
+            "error_code": int(part.err) if part.err.isdecimal() and int(part.err) < 256 else 0,
+        }
+
+    async def _cancel(self, client: Client, fields: dict[str, Any]) -> int:
+        if fields["message_id"]:
+            try:
+                part = await self._find(client, fields)
+            except StoreError:
+                return names.ESME_RCANCELFAIL  # not in memory: it is not due any more, whatever else it is
+            if isinstance(part, int):
+                return names.ESME_RCANCELFAIL if part == names.ESME_RINVSRCADR else part
+            to = fields["destination_addr"]
+            if (to and to != part.destination_addr) or self._ledger.parts.get(part.part_id) is not part:
+                return names.ESME_RCANCELFAIL
+            if not _free(part):
+                return names.ESME_RCANCELFAIL
+            return await self._end([part])
+        parts = await self._waiting(client, fields)
+        return await self._end(parts) if parts else names.ESME_RCANCELFAIL
+
+    async def _end(self, parts: list[Part]) -> int:
+        """End these, and say so once it is durable. One that left meanwhile is too late, and the others are ended."""
+        now = self._ports.clock.wall()
+        sick: list[StoreError] = []
+
+        def then(error: StoreError | None) -> None:
+            if error is not None:
+                sick.append(error)
+
+        ids = [part.part_id for part in parts]
+        await self._journal.commit([Finished(now, ids, Cause.CANCELLED, "", "its sender cancelled it")], then)
+        if sick:
+            return names.ESME_RSYSERR
+        # As it stands now that it was applied: an attempt written down a moment before is ahead of us.
+        ended = [part.state == State.DELETED for part in parts]
+        return names.ESME_ROK if all(ended) else names.ESME_RCANCELFAIL
+
+    async def _waiting(self, client: Client, fields: dict[str, Any]) -> list[Part]:
+        """All of this ESME's that no carrier has, from that source to that destination."""
+        assert client.esme is not None
+        esme, source, to = client.esme.name, fields["source_addr"], fields["destination_addr"]
+        found: list[Part] = []
+        ids = list(self._ledger.parts)
+        for at in range(0, len(ids), LOOKED_AT_ONCE):
+            for part_id in ids[at : at + LOOKED_AT_ONCE]:
+                part = self._ledger.parts.get(part_id)
+                if part is None or part.state != State.DUE or part.esme != esme:
+                    continue
+                if part.source_addr == source and part.destination_addr == to and _free(part):
+                    found.append(part)
+            await trio.lowlevel.checkpoint()
+        return [part for part in found if _free(part)]
+
+    async def _find(self, client: Client, fields: dict[str, Any]) -> Part | int:
+        """The message meant, or ESME_RINVMSGID for none of this ESME's, ESME_RINVSRCADR for another sender's."""
+        assert client.esme is not None
+        part_id = fields["message_id"].strip()
+        part = self._ledger.parts.get(part_id)
+        if part is None and part_id:
+            part = await self._ports.blocking.run(self._store.story, part_id)
+        if part is None or part.esme != client.esme.name:
+            return names.ESME_RINVMSGID
+        source = fields["source_addr"]
+        return part if not source or source == part.source_addr else names.ESME_RINVSRCADR
+
+
+def _free(part: Part) -> bool:
+    """Whether no carrier has it, or may have: it waits, and every attempt was refused or never left."""
+    return part.state == State.DUE and all(
+        attempt.withdrawn or attempt.blame not in (-1, Blame.OK, Blame.UNKNOWN) for attempt in part.attempts
+    )
