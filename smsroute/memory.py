@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from smsroute.families import Multipart, Multiparts
 from smsroute.message import (
     Backlog,
     Cause,
@@ -33,7 +34,7 @@ from smsroute.message import (
 )
 from smsroute.outbox import Outbox, Pages
 from smsroute.queues import Queues
-from smsroute.shelves import Counts, Ids, Multipart, Multiparts, Orphans
+from smsroute.shelves import Counts, Ids, Orphans
 
 FACTS_MAX: Final = 16
 """Facts kept on one part; a carrier that repeats a receipt for hours must not grow it."""
