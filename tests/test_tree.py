@@ -22,7 +22,7 @@ FUNCTION_LINES_MAX = 70
 
 WORDS = {"message", "smpp", "config"}  # what every room may speak of
 INSIDE = WORDS | {"ids", "lane", "queues", "outbox", "shelves", "memory", "ledger", "policy", "routing", "store"}
-INSIDE |= {"ports", "link", "tls"}
+INSIDE |= {"families", "ports", "link", "tls"}
 ALL = INSIDE | {"esmes", "carriers", "ops", "sim", "cli", "engine"}
 
 # fmt: off
@@ -30,8 +30,9 @@ LAW: dict[str, set[str]] = {            # room -> what of ours it may import, be
     "message": set(), "smpp": set(), "ids": set(), "ports": set(),
     "config": {"message"},              # its nouns name the message classes and blames
     "lane": {"message"}, "queues": {"message", "lane"}, "shelves": {"message"},
-    "memory": {"message", "queues", "outbox", "shelves"}, "outbox": {"message"},
-    "ledger": {"message", "shelves", "memory"},
+    "memory": {"message", "queues", "outbox", "shelves", "families"}, "outbox": {"message"},
+    "families": {"message"},
+    "ledger": {"message", "shelves", "families", "memory"},
     "policy": WORDS, "routing": WORDS,
     "link": WORDS | {"ports"},
     "tls": {"config"},
@@ -43,7 +44,7 @@ LAW: dict[str, set[str]] = {            # room -> what of ours it may import, be
 }
 # fmt: on
 
-PURE = WORDS | {"ids", "lane", "queues", "outbox", "shelves", "memory", "ledger", "policy", "routing"}
+PURE = WORDS | {"ids", "lane", "queues", "outbox", "shelves", "families", "memory", "ledger", "policy", "routing"}
 IMPURE = {"trio", "asyncio", "threading", "socket", "ssl", "subprocess", "structlog", "sqlite3", "select", "signal"}
 
 CLOCK, DICE, NET, THREAD = "ports.Clock", "ports.Entropy.rng(name)", "ports.Network", "ports.Blocking.run"
