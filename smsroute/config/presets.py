@@ -24,17 +24,20 @@ UK_COMMA_PATTERN: Final = (
     r"(?P<stat>[0-9]{2}),(?P<done>[0-9]{0,14}),(?P<submit>[0-9]{0,14}),(?P<err>[0-9A-Za-z]{0,16}),"
     r"[^,]{0,21},[^,]{0,21},(?P<id>[^,]{1,65})"
 )
-# The provider lists these as last words. Why a handset was not reached, and why the network would not take it.
-KALEYRA_UNREACHED: Final = ("INVALID-SUB", "ABSENT-SUB", "HANDSET-ERR", "HANDSET-BUSY", "MOB-OFF", "MEMEXEC", "NET-ERR")
-KALEYRA_REFUSED: Final = ("BARRED", "SERIES-BLK", "TL-NT-MTCHD", "SNDR-NT-REG")
+# The provider tells these as reasons of its status UNDELIVERED: last words. Two more refuse the text or the sender.
 KALEYRA_STATES: Final[dict[str, StateMeant]] = {
-    **dict.fromkeys(KALEYRA_UNREACHED, "undeliverable"),
-    **dict.fromkeys(KALEYRA_REFUSED, "rejected"),
+    **dict.fromkeys(
+        ("INVALID-SUB", "ABSENT-SUB", "HANDSET-ERR", "HANDSET-BUSY", "MOB-OFF", "MEMEXEC", "MEM-EXEC", "NET-ERR"),
+        "undeliverable",
+    ),
+    **dict.fromkeys(("BARRED", "SERIES-BLK"), "undeliverable"),
+    **dict.fromkeys(("TL-NT-MTCHD", "SNDR-NT-REG"), "rejected"),
 }
-# err numbers by what may help: another try, or nothing.
+# Handset away, gone, barred or busy, text taken for spam: not the carrier's fault, whether another try helps or not.
+# 8 is an error of the network.
 VONAGE_ERRORS: Final = {
-    **dict.fromkeys(("2", "7", "8"), Blame.TRANSIENT),
-    **dict.fromkeys(("3", "4", "9"), Blame.PERMANENT_MESSAGE),
+    **dict.fromkeys(("2", "3", "4", "6", "7", "9"), Blame.PERMANENT_MESSAGE),
+    "8": Blame.TRANSIENT,
 }
 
 PRESETS: Final[dict[str, Dialect]] = {
@@ -50,7 +53,7 @@ PRESETS: Final[dict[str, Dialect]] = {
         Dialect("padded", ids="unpad"),
         # One side writes capitals: jasmin#916, jasmin#643 (quirks M4).
         Dialect("any-case", ids="casefold"),
-        # Its documents give "msg-id-type 0x01" to Kannel users, and which err may be tried again (quirks M1, 3).
+        # Response in hexadecimal, receipt in decimal, err by number (api.support.vonage.com 204015663; quirks M1, 3).
         Dialect("vonage", ids="hex-dec", errors=VONAGE_ERRORS),
         # A platform that runs Jasmin: UUIDs, receipts without sub and dlvrd, dates of 14 digits (quirks F5, D5).
         Dialect("jasmin", ids="exact"),
@@ -58,7 +61,7 @@ PRESETS: Final[dict[str, Dialect]] = {
         Dialect("smscsim", ids="hex-dec"),
         # err 50 is throttling, 35 a congested service centre; ACCEPTD stands beside DELIVRD (quirks 3, 1.3).
         Dialect("8x8", errors={"50": Blame.THROTTLED, "35": Blame.CONGESTED}),
-        # Stat words with hyphens (kaleyra.freshdesk.com 3000091797, quirks 1.3).
+        # Stat words with hyphens (developers.kaleyra.io, "SMS status and status trace codes"; quirks 1.3).
         Dialect("kaleyra", states=KALEYRA_STATES),
         # Another format altogether, a large operator in the UK (Kannel's devel list, msg02229; quirks F20).
         Dialect("uk-comma", ids="exact", states={"00": "delivered", "01": "enroute"}, pattern=UK_COMMA_PATTERN),

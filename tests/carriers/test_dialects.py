@@ -127,7 +127,7 @@ async def test_d12_a_receipt_of_a_message_that_was_refused(
         ("", "ACCEPTD", State.SUBMITTED),
         ("", "ABSENT-SUB", State.SUBMITTED),
         ("states: {absent-sub: undeliverable}", "Absent-Sub", State.UNDELIVERABLE),
-        ("preset: kaleyra", "BARRED", State.REJECTED),
+        ("preset: kaleyra", "BARRED", State.UNDELIVERABLE),
         ("states: {DELIVRD: enroute}", "DELIVRD", State.SUBMITTED),
     ],
 )

@@ -60,7 +60,7 @@ def test_a_preset_is_loaded_by_its_name(folder: Any, name: str) -> None:
 def test_keys_beside_a_preset_are_laid_over_it(folder: Any) -> None:
     """Words one by one, an err as the number it is, other keys whole, even when they say what the default says."""
     found = read(folder, "{preset: kaleyra, states: {mob-off: enroute}, ids: exact}")
-    assert (found.ids, found.states["MOB-OFF"], found.states["BARRED"]) == ("exact", "enroute", "rejected")
+    assert (found.ids, found.states["MOB-OFF"], found.states["SNDR-NT-REG"]) == ("exact", "enroute", "rejected")
     assert PRESETS["kaleyra"].states["MOB-OFF"] == "undeliverable"
     assert read(folder, "{preset: 8x8, errors: {050: ok}}").errors == {"35": Blame.CONGESTED, "050": Blame.OK}
     assert read(folder, "{preset: vonage, ids: auto}").ids == "auto"
