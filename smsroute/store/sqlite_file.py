@@ -177,9 +177,9 @@ class File:
             db.execute(f"PRAGMA synchronous = {synchronous}")
             db.execute(f"PRAGMA wal_autocheckpoint = {limits.wal_octets_max // 4096}")
             db.execute(f"PRAGMA journal_size_limit = {limits.wal_octets_max}")
-            # Texts are wiped from the history when their parts come to rest. The journal's free pages are written over
-            # by the next seconds' rows: wiping them as well doubles what a trim writes.
-            db.execute(f"PRAGMA secure_delete = {'ON' if self.shape == HISTORY else 'FAST'}")
+            # Texts are wiped, not only unlinked: from the history when their parts come to rest, from the journal with
+            # each trim. That doubles what a trim writes (20 ms instead of 11 for 6 MB) and slows no append.
+            db.execute("PRAGMA secure_delete = ON")
             if self.shape == HISTORY:
                 db.execute(f"PRAGMA cache_size = {-(limits.history_cache_octets >> 10)}")
             if self.mode == "write":

@@ -78,6 +78,29 @@ def test_the_text_of_an_open_part_is_wiped_when_it_comes_to_rest(store: SqliteSt
     assert b"the text of it" not in found
 
 
+def test_the_text_in_the_journal_is_wiped_when_it_is_trimmed(store: SqliteStore, tmp_path: Path) -> None:
+    """A checkpoint interval after its accept at the latest, free pages included."""
+    for seq in range(2, 300):
+        store.append(seq, pack_part(part(seq)))
+    store.checkpoint(checkpoint(299))
+    store.trim(299)
+    assert b"the text of it" not in (tmp_path / "journal.db").read_bytes()
+    store.close()
+    assert b"the text of it" not in (tmp_path / "journal.db").read_bytes()
+
+
+def test_a_text_that_is_to_be_kept_is_in_the_history_alone(store: SqliteStore) -> None:
+    """`text: keep`: the whole submit comes back with its part, and is gone with it when it is pruned."""
+    whole = part(1)
+    whole.kept = None
+    store.checkpoint(checkpoint(1, ended=[whole, part(2)]))
+    told = store.story(whole.part_id)
+    assert told is not None and (told.body, told.kept) == (whole.body, None)
+    assert store.story(part(2).part_id) == as_row(part(2))
+    assert store.prune(part(3).ended_at, 100) == 2
+    assert store.story(whole.part_id) is None
+
+
 def test_odd_text_comes_back_as_it_was(store: SqliteStore) -> None:
     """Whatever a carrier or a customer wrote, but for U+0000, which no C-octet string can hold."""
     odd = part(1)
