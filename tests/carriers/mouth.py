@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import struct
 
+import trio
+
 from smsroute.message import Part
 from smsroute.sim.temperament import Temperament
-from smsroute.smpp.codec import build_sm
+from smsroute.smpp import names
+from smsroute.smpp.codec import build_sm, pdu
 from tests.house import House, Raw
 
 MUTE = Temperament(response_delay="fixed:0.02", receipts_lost=1.0)
@@ -61,3 +64,21 @@ def says(
     link = list(sim._links)[bind]
     link.waiting.append(body)
     sim._flush(link)
+
+
+def answered(it: House, carrier: str = "orange") -> tuple[int, int]:
+    """How many of a carrier's deliver_sm were answered 0, and how many otherwise."""
+    counts = it.carriers[carrier].counts
+    return counts["receipts_answered"], counts["receipts_refused"] + counts["receipts_given_up"]
+
+
+async def told(raw: Raw, seconds: float) -> list[str]:
+    """The stat words of the receipts that acme gets in so many seconds, each answered 0."""
+    words = []
+    with trio.move_on_after(seconds):
+        while True:
+            command_id, _, sequence_number, body = await raw.pdu()
+            if command_id == names.DELIVER_SM:
+                words.append(body.partition(b"stat:")[2][:7].decode().rstrip())
+                await raw.send(pdu(names.DELIVER_SM_RESP, 0, sequence_number, b"\0"))
+    return words
