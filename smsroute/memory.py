@@ -207,8 +207,9 @@ class Memory:
                 leaving.extend(outbox.leaving.values())
                 rows.extend(self.pages.rows(outbox.leaving.values()))
         told, self.pages.told = self.pages.told, []
+        unsure, self.pages.unsure = self.pages.unsure, []
         state = _State(self.counts, list(self.orphans.values()), self.multiparts.kept(), self.last_part_id)
-        return Changes(packed, list(at_rest.values()), _encoder.encode(state), late, rows, leaving, told)
+        return Changes(packed, list(at_rest.values()), _encoder.encode(state), late, rows, leaving, told, unsure)
 
     def give_back(self, changes: Changes) -> None:
         """A checkpoint failed: what it took counts as changed again."""
@@ -220,6 +221,8 @@ class Memory:
             self._changed[part.part_id] = part
         self._late[:0] = changes.late
         self.pages.told[:0] = changes.told
+        self.pages.unsure.extend(changes.unsure)
+        self.pages.unsure.extend(row.part_id for row in changes.owed)
         for esme, outbox in self.outboxes.items():
             if outbox.leaving:
                 outbox.tail, outbox.leaving = outbox.leaving | outbox.tail, {}
@@ -261,7 +264,7 @@ class Memory:
     def arrived(self, esme: str, page: OwedPage, through: int) -> None:
         """Rows up to number `through` of an ESME's disk tier, read back: they are next for its sessions."""
         outbox = self.outboxes[esme]
-        self.pages.arrived(esme, outbox, page, through, self.parts.keys())
+        self.pages.arrived(esme, outbox, page, through)
         outbox.tidy(self._outbox_max)
 
     def settle(self, rows: Collection[str]) -> None:

@@ -377,6 +377,7 @@ class Changes(NamedTuple):
     owed: Sequence[OwedRow] = ()  # receipts that leave memory for the disk tier
     leaving: Sequence[Part] = ()  # their parts
     told: Sequence[tuple[str, float]] = ()  # (part_id, told at): receipts that leave the disk tier
+    unsure: Sequence[str] = ()  # parts that are in no disk tier, unless `owed` has them
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -13,7 +13,8 @@ Rules:
   checkpoint, and no `Told` stands for it in that journal. A `Told` that a replay meets for a part not in memory is a
   claim against a row: held until the store said which rows there are (`settle`), stepped over when pages are read, and
   made a deletion by the next checkpoint.
-- A row whose part is in the ledger's memory (a checkpoint stands whose disk said it had not) is stepped over.
+- A checkpoint that failed may stand all the same: its rows bear numbers beyond any that are read (`last`), and the next
+  checkpoint deletes them (`unsure`) before it writes what it knows. After a crash they are rows like others.
 
 Walk: `memory` owns Outbox and Pages and asks them at a checkpoint; `ledger` tells what was answered for;
 `esmes/pager` reads pages; `store/owed` holds the rows; `carriers/sweep` ends what waits too long.
@@ -99,6 +100,7 @@ class Pages:
         self.told: list[tuple[str, float]] = []  # rows to delete with the next checkpoint: (part_id, told at)
         self.claims: dict[str, Told] = {}
         self.backlogged: set[str] = set()  # ESMEs with rows to read
+        self.unsure: list[str] = []  # parts whose rows a failed checkpoint may have written
         self._written: list[str] = []  # claims whose rows are gone, kept while a page is on its way
 
     def restore(self, outboxes: dict[str, Outbox], kept: Mapping[str, Backlog]) -> None:
@@ -156,19 +158,17 @@ class Pages:
             outbox.on_disk = 0
             self.backlogged.discard(esme)
 
-    def arrived(self, esme: str, outbox: Outbox, page: OwedPage, through: int, known: Collection[str]) -> int:
-        """The rows up to number `through` that were asked for. `known`: parts the ledger holds. Returns how many
-        joined `owed`."""
+    def arrived(self, esme: str, outbox: Outbox, page: OwedPage, through: int) -> None:
+        """The rows up to number `through` that were asked for join `owed`."""
         if not page.parts:
-            outbox.cursor = through  # rows that were stepped over may have been counted
+            outbox.cursor = through
             if through == outbox.last:
                 self._fewer(esme, outbox, outbox.on_disk)
-            return 0
+            return
         outbox.cursor = page.last
-        joined = [part for part in page.parts if part.part_id not in self.claims and part.part_id not in known]
+        joined = [part for part in page.parts if part.part_id not in self.claims]
         for part in joined:
             outbox.owed[part.part_id] = part
             outbox.paged.add(part.part_id)
         outbox.ready.extend(joined)
         self._fewer(esme, outbox, len(joined))
-        return len(joined)

@@ -57,11 +57,11 @@ class StoreLimits:
 class Checkpoint:
     """What happened up to the journal's row `through`, in a form that needs no replay.
 
-    `open`: parts to keep whole, packed (upserted; `recover` gives all of them). `closed`: parts no longer open.
-    `messages`: parts to write as rows, their text left out. `state`: what else the ledger keeps. `late`: (part_id,
-    fact) for parts that only the history still knows (law 5). `owed`: receipts that join the disk tier of an outbox, in
-    the place of any row of the same part; their parts are among `closed` and `messages`. `told`: (part_id, Unix
-    seconds) of receipts that leave it, which their message's row then tells. What is `closed` leaves it as well.
+    `open`: parts to keep whole, packed (upserted; `recover` gives all of them). `closed`: parts no longer open, nor
+    owed, but for those that `open` or `owed` writes anew. `messages`: parts to write as rows, their text left out.
+    `state`: what else the ledger keeps. `late`: (part_id, fact) for parts that only the history still knows (law 5).
+    `owed`: receipts that join the disk tier of an outbox; their parts are among `closed` and `messages`. `told`:
+    (part_id, Unix seconds) of receipts that leave it, which their message's row then tells.
     """
 
     through: int

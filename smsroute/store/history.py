@@ -102,10 +102,10 @@ _LATE: Final = f"""
 
 def write(db: sqlite3.Connection, checkpoint: Checkpoint, rows_max: int) -> None:
     """The whole checkpoint, inside the caller's transaction, in statements of up to `rows_max` rows."""
-    _put(db, _OPEN, list(chain.from_iterable(checkpoint.open)), rows_max)
     for some in _chunks(checkpoint.closed, rows_max):
         db.execute("DELETE FROM open WHERE part_id IN (SELECT value FROM json_each(?))", (_json(some),))
         owed.delete(db, some)
+    _put(db, _OPEN, list(chain.from_iterable(checkpoint.open)), rows_max)
     _put(db, _OWED, list(chain.from_iterable(checkpoint.owed)), rows_max)
     for parts in _chunks(checkpoint.messages, rows_max):
         _put(db, _MESSAGE, _json_lines(parts), rows_max)

@@ -265,7 +265,7 @@ class Journal:
         checkpoint = Checkpoint(
             through,
             changes.open,
-            [part.part_id for part in messages],
+            [*(part.part_id for part in messages), *changes.unsure],
             messages,
             changes.state,
             changes.late,

@@ -107,13 +107,7 @@ class Life:
                 self.ledger.give_back(changes)
                 self.taken = None
                 return
-            messages = [*changes.at_rest, *changes.leaving]
-            closed = [part.part_id for part in messages]
-            self.store.checkpoint(
-                Checkpoint(
-                    through, changes.open, closed, messages, changes.state, changes.late, changes.owed, changes.told
-                )
-            )
+            self._write(through, changes)
             self.taken = through, changes, True
             return
         self.taken = None
@@ -123,6 +117,13 @@ class Life:
         self.ledger.kept(changes)
         self.store.trim(through)
         self.ledger.forget(self.rng.randint(0, 3))
+
+    def _write(self, through: int, changes: Changes) -> None:
+        messages = [*changes.at_rest, *changes.leaving]
+        closed = [*(part.part_id for part in messages), *changes.unsure]
+        self.store.checkpoint(
+            Checkpoint(through, changes.open, closed, messages, changes.state, changes.late, changes.owed, changes.told)
+        )
 
     def read(self) -> None:
         """A page is read; it arrives later."""
@@ -167,7 +168,7 @@ class Life:
     def drain(self) -> None:
         """All come back and are told, in order, none twice; what history tells of each is right."""
         if self.taken is not None:
-            through, changes, written = self.taken
+            _, changes, written = self.taken
             self.ledger.kept(changes) if written else self.ledger.give_back(changes)
             self.taken = None
         for _ in range(10_000):
@@ -187,24 +188,9 @@ class Life:
         if self.page is not None:
             self.read()
         for _ in range(2):
-            self.taken = None
-            for _ in range(3):
-                self.rng = random.Random(1)  # its dice: written, and kept
-                if self.taken is None:
-                    self.taken = self.seq, self.ledger.take(), False
-                    continue
-                through, changes, written = self.taken
-                if not written:
-                    messages = [*changes.at_rest, *changes.leaving]
-                    closed = [part.part_id for part in messages]
-                    self.store.checkpoint(
-                        Checkpoint(
-                            through, changes.open, closed, messages, changes.state, changes.late, (), changes.told
-                        )
-                    )
-                    self.taken = through, changes, True
-                else:
-                    self.ledger.kept(changes)
+            changes = self.ledger.take()
+            self._write(self.seq, changes)
+            self.ledger.kept(changes)
         assert self.store.recover().owed == {}, "no row outlives its receipt"
         assert set(self.told.values()) <= {1}
         for part_id in self.told:

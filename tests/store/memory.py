@@ -52,9 +52,9 @@ class MemoryStore:
         self._check()
         disk = self._disk
         assert disk.through <= checkpoint.through <= self.counts().last_seq, f"checkpoint of row {checkpoint.through}"
-        disk.open.update(checkpoint.open)
         for part_id in checkpoint.closed:
             disk.open.pop(part_id, None)
+        disk.open.update(checkpoint.open)
         disk.ended.update({part.part_id: pack_part(as_row(part)) for part in checkpoint.messages})
         gone = {*checkpoint.closed, *(row.part_id for row in checkpoint.owed), *(told[0] for told in checkpoint.told)}
         disk.owed = sorted([*(row for row in disk.owed if row.part_id not in gone), *checkpoint.owed])
