@@ -53,6 +53,8 @@ BIND_COMMANDS: Final[dict[str, int]] = {
     "transceiver": names.BIND_TRANSCEIVER,
 }
 Acks = Literal["yes", "no", "refuse"]
+Heard = Callable[[str, str, bytes, float], None]
+"""What is told of each receipt: (message id, final word, deliver_sm body, monotonic seconds)."""
 
 COUNTED: Final = (
     "accepted",
@@ -106,10 +108,13 @@ class EsmeLink(SimLink):
 class SimEsme:
     """One customer's platform."""
 
-    def __init__(self, workload: Workload, settings: EsmeSettings | None = None, *, name: str = "") -> None:
+    def __init__(
+        self, workload: Workload, settings: EsmeSettings | None = None, *, name: str = "", heard: Heard | None = None
+    ) -> None:
         self.settings = settings or EsmeSettings()
         self.name = name or self.settings.system_id
         self.workload = workload
+        self._heard = heard
         self.acks: Acks = self.settings.acks
         self.counts: Counter[str] = Counter()
         self.response_latency = Histogram()
@@ -427,7 +432,10 @@ class SimEsme:
             if receipt is None:
                 self.counts["from_handsets"] += 1
                 self.handset_texts.append(pdu.body)
-            elif self._book.told(*receipt, self.receipt_latency, now, self.settings.keep):
+                continue
+            if self._heard is not None:
+                self._heard(*receipt, pdu.body, now)
+            if self._book.told(*receipt, self.receipt_latency, now, self.settings.keep):
                 told += 1
             else:
                 self.counts["receipts_doubled_or_unknown"] += 1
