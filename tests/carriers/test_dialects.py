@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from smsroute.message import Part, State
+from smsroute.sim.account import Notice
 from smsroute.sim.temperament import Temperament
 from smsroute.smpp import codec, names
 from tests.house import House, house
@@ -46,7 +47,7 @@ async def write(it: House, text: str, esm_class: int = 4, tlv: bytes = b"") -> N
     )
     orange = it.carriers["orange"]
     link = next(link for account in orange._accounts.values() for link in account.receivers())
-    link.waiting.append(body)
+    link.waiting.append(Notice(names.DELIVER_SM, body))
     orange._flush(link)
     await trio.sleep(3)
 
