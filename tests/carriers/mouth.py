@@ -12,6 +12,7 @@ import struct
 import trio
 
 from smsroute.message import Part
+from smsroute.sim.account import Notice
 from smsroute.sim.temperament import Temperament
 from smsroute.smpp import names
 from smsroute.smpp.codec import build_sm, pdu
@@ -62,7 +63,7 @@ def says(
     body = b"\0\1\1%b\0\5\0SHOP\0%c\0\0\0\0\0\0\0\0%c%b%b" % (source, RECEIPT, len(said), said, tail)
     sim = it.carriers[carrier]
     link = list(sim._links)[bind]
-    link.waiting.append(body)
+    link.waiting.append(Notice(names.DELIVER_SM, body))
     sim._flush(link)
 
 
