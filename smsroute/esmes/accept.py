@@ -35,6 +35,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -57,6 +58,14 @@ from smsroute.store.base import StoreError
 from smsroute.store.journal import Journal
 
 log: Final = structlog.get_logger("smsroute.accept")
+
+Row = tuple[int, int, str]
+"""What a submit is answered: command_status, sequence_number, message id."""
+
+Answer = Callable[[Sequence[Row], bytes], bytes]
+"""Makes octets of the answers to one read; the second argument is TLVs for each."""
+
+ANSWER_SUBMITS: Final[Answer] = partial(build_responses, names.SUBMIT_SM)
 
 THROTTLED: Final = names.ESME_RTHROTTLED
 UDHI: Final = 0x40
@@ -132,8 +141,13 @@ class Accept:
             if esme is not None:
                 books.allowance.adopt(esme, now)
 
-    async def submits(self, client: Client, pdus: Sequence[Pdu], command_id: int = names.SUBMIT_SM) -> None:
-        """Make one read's worth of submit_sm durable and answer each, in order, as the command it came by."""
+    async def submits(
+        self, client: Client, pdus: Sequence[Pdu], answer: Answer = ANSWER_SUBMITS, *, as_one: bool = False
+    ) -> None:
+        """Make one read's worth of submit_sm durable and answer them, in order.
+
+        `answer` makes the octets, for those that came as another command. `as_one`: they take one place in the window.
+        """
         esme = client.esme
         assert esme is not None, "submit_sm before bind is the session's to refuse"
         wall, monotonic = self._ports.clock.wall(), self._ports.clock.monotonic()
@@ -141,9 +155,9 @@ class Accept:
         if books is None:
             books = self.books[esme.name] = Books(esme, monotonic)
         refusal = self._refusal(esme)
-        granted = 0 if refusal else self._granted(client, esme, books, len(pdus), monotonic)
+        granted = 0 if refusal else self._granted(client, esme, books, len(pdus), monotonic, as_one)
         flight = self._takeoff()
-        answers: list[tuple[int, int, str]] = []
+        answers: list[Row] = []
         events: list[AnyEvent] = []
         marks: list[int] = []
         self._loops.pass_time(monotonic)
@@ -158,7 +172,7 @@ class Accept:
                 events.append(judged)
                 answers.append((names.ESME_ROK, pdu.sequence_number, judged.part_id))
         if not events:
-            self._answer(client, books, answers, command_id)
+            self._answer(client, books, answers, answer)
             return
         accepted = len(events)
         client.unanswered += accepted
@@ -173,17 +187,17 @@ class Accept:
                 sick = _status_of(error)
                 books.refused[sick] += accepted
                 answers[:] = [(status or sick, sequence_number, "") for status, sequence_number, _ in answers]
-            self._answer(client, books, answers, command_id)
+            self._answer(client, books, answers, answer)
             flight.leave(error)
 
         client.batches.append(self._journal.append(events, then))
         await self.settle(client, self._limits.esme_batches_max - 1)
 
-    def _answer(self, client: Client, books: Books, answers: list[tuple[int, int, str]], command_id: int) -> None:
+    def _answer(self, client: Client, books: Books, answers: list[Row], answer: Answer) -> None:
         tail = b""
         if client.version >= names.VERSION_5_0:
             tail = self._fullness.tail(client, books.allowance, self._ports.clock.monotonic())
-        client.link.write(build_responses(command_id, answers, tail))
+        client.link.write(answer(answers, tail))
 
     async def settle(self, client: Client, most: int = 0) -> None:
         """Return when at most `most` of the session's reads are still on their way to the disk."""
@@ -204,9 +218,12 @@ class Accept:
             return names.ESME_RMSGQFUL
         return 0
 
-    def _granted(self, client: Client, esme: Esme, books: Books, offered: int, monotonic: float) -> int:
+    def _granted(self, client: Client, esme: Esme, books: Books, offered: int, monotonic: float, as_one: bool) -> int:
         """How many of `offered` parts the ESME's window and rate let in now."""
-        return books.allowance.take(max(0, min(offered, esme.window - client.unanswered)), monotonic)
+        room = esme.window - client.unanswered
+        if as_one and room > 0:
+            room = offered
+        return books.allowance.take(max(0, min(offered, room)), monotonic)
 
     def _judge(
         self, client: Client, esme: Esme, pdu: Pdu, wall: float, flight: Flight, marks: list[int]

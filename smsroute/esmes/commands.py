@@ -1,4 +1,4 @@
-"""What an ESME asks about its messages: query_sm, cancel_sm. And data_sm, which is a submit in other words.
+"""What an ESME asks about its messages: query_sm, cancel_sm. And submits in other words: data_sm, submit_multi.
 
 Rules:
 - A message is known by our id, to the ESME whose it is; for anybody else it does not exist. A source_addr that is given
@@ -6,6 +6,8 @@ Rules:
 - query_sm asks memory, then the store: what was told once is told again, as long as history is kept.
 - cancel_sm ends what no carrier has or may have: once an attempt was taken, or is in doubt, it is too late
   (ESME_RCANCELFAIL). ESME_ROK leaves after the end is durable; a receipt, where one was asked for, says DELETED.
+- submit_multi is fanned out: a message of its own, with id and receipt, for each recipient; it takes one place in the
+  window, and each recipient one of the rate.
 - cancel_sm without an id ends all that waits from that source to that destination (SMPP 3.4 section 4.9).
 
 Walk: `esmes/listener` hands over one read's worth, after the submits of the same read.
@@ -14,25 +16,27 @@ Walk: `esmes/listener` hands over one read's worth, after the submits of the sam
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
 import trio
 
-from smsroute.esmes.accept import Accept
+from smsroute.esmes.accept import Accept, Answer, Row
 from smsroute.esmes.client import Client
 from smsroute.esmes.deliver import MESSAGE_STATE
 from smsroute.ledger import Ledger
 from smsroute.message import Blame, Cause, Finished, Part, State
 from smsroute.ports import Ports
-from smsroute.smpp import data, names, times
-from smsroute.smpp.codec import Pdu, PduError, decode, encode, pdu
+from smsroute.smpp import data, multi, names, times
+from smsroute.smpp.codec import Pdu, PduError, build_responses, decode, encode, pdu
 from smsroute.store.base import Reader, StoreError
 from smsroute.store.journal import Journal
 
 log: Final = structlog.get_logger("smsroute.commands")
 
-SERVED: Final = frozenset({names.QUERY_SM, names.CANCEL_SM, names.DATA_SM})
+SERVED: Final = frozenset({names.QUERY_SM, names.CANCEL_SM, names.DATA_SM, names.SUBMIT_MULTI})
+ANSWER_DATA: Final[Answer] = partial(build_responses, names.DATA_SM)
 LOOKED_AT_ONCE: Final = 5000
 """Parts looked at between two turns of the loop, in a cancel without an id: some 2 ms."""
 
@@ -56,6 +60,9 @@ class Commands:
                     body = data.as_submit(request.body, self._ports.clock.wall())
                     submits.append(Pdu(names.SUBMIT_SM, 0, request.sequence_number, body))
                     continue
+                if request.command_id == names.SUBMIT_MULTI:
+                    await self._fan_out(client, request)
+                    continue
                 fields = decode(pdu(request.command_id, 0, request.sequence_number, request.body)).fields
                 answer = await (self._query if request.command_id == names.QUERY_SM else self._cancel)(client, fields)
             except PduError as error:
@@ -66,7 +73,27 @@ class Commands:
             else:
                 client.link.write(encode(answered, answer, sequence_number=request.sequence_number))
         if submits:
-            await self._accept.submits(client, submits, names.DATA_SM)
+            await self._accept.submits(client, submits, ANSWER_DATA)
+
+    async def _fan_out(self, client: Client, request: Pdu) -> None:
+        """A submit_multi: a message for each recipient, one answer for all."""
+        recipients = multi.recipients(request.body)
+        submits = [
+            Pdu(names.SUBMIT_SM, 0, index, recipient.body)
+            for index, recipient in enumerate(recipients)
+            if not recipient.refused
+        ]
+
+        def answer(rows: Sequence[Row], tail: bytes) -> bytes:
+            outcomes = [(recipient, recipient.refused, "") for recipient in recipients]
+            for status, index, message_id in rows:
+                outcomes[index] = (recipients[index], status, message_id)
+            return multi.response(request.sequence_number, outcomes, tail)
+
+        if submits:
+            await self._accept.submits(client, submits, answer, as_one=True)
+        else:
+            client.link.write(answer((), b""))
 
     async def _query(self, client: Client, fields: dict[str, Any]) -> dict[str, Any] | int:
         try:

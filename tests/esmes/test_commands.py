@@ -266,6 +266,106 @@ class TestDataSm:
             assert it.engine.ledger.held == 1
 
 
+def multi_body(*destinations: dict[str, Any], **fields: Any) -> bytes:
+    """A submit_multi's body; a destination is a number or the name of a list."""
+    rows = [
+        {"dest_flag": 1, "ton": 1, "npi": 1, **one} if "addr" in one else {"dest_flag": 2, **one}
+        for one in destinations
+    ]
+    said = {"source_addr": FROM, "short_message": b"hello", "registered_delivery": 1, "dest_address": rows, **fields}
+    return encode(names.SUBMIT_MULTI, said)[16:]
+
+
+class TestSubmitMulti:
+    async def _send(self, raw: Raw, body: bytes) -> tuple[int, dict[str, Any]]:
+        await raw.send(pdu(names.SUBMIT_MULTI, 0, 7, body))
+        answered, status, number, answer = await raw.pdu()
+        assert (answered, number) == (names.SUBMIT_MULTI | 0x80000000, 7)
+        return status, decode(pdu(answered, status, number, answer)).fields if answer else {}
+
+    async def test_fan_out(self, tmp_path: Path, autojump_clock: Clock) -> None:
+        """Each recipient is a message with its own id and receipt; the answer bears the first one's."""
+        async with house(tmp_path, carriers={"orange": KIND}) as it:
+            raw = await bound(it, command_id=names.BIND_TRANSCEIVER)
+            numbers = [f"3361234567{digit}" for digit in range(5)]
+            status, said = await self._send(raw, multi_body(*({"addr": number} for number in numbers)))
+            parts = sorted(it.engine.ledger.parts.values(), key=lambda part: part.part_id)
+            assert (status, said["message_id"], said["unsuccess_sme"]) == (0, parts[0].part_id, [])
+            assert [part.destination_addr for part in parts] == numbers
+            receipts = {}
+            for _ in numbers:
+                *_, number, body = await raw.pdu()
+                await raw.send(pdu(names.DELIVER_SM_RESP, 0, number, b"\0"))
+                receipt = parse_sm(body)
+                receipts[receipt.source_addr] = receipt.short_message[3:].split()[0].decode()
+            assert receipts == {part.destination_addr: part.part_id for part in parts}
+
+    async def test_some_are_refused(self, tmp_path: Path, autojump_clock: Clock) -> None:
+        """A bad number, a list, one over the rate: each is told with its status, the others are taken."""
+        esmes = ESME.replace("window: 100, rate: 1000/s", "window: 1, rate: 3/s")
+        async with house(tmp_path, carriers={"orange": SILENT}, esmes=esmes) as it:
+            raw = await bound(it)
+            rows = (
+                {"addr": TO},
+                {"addr": "x"},
+                {"dl_name": "friends"},
+                {"addr": "33612345679"},
+                {"addr": "33612345670"},
+            )
+            status, said = await self._send(raw, multi_body(*rows))
+            assert status == 0
+            assert [(one["addr"], one["error_status_code"]) for one in said["unsuccess_sme"]] == [
+                ("x", names.ESME_RINVDSTADR),
+                ("friends", names.ESME_RINVDLNAME),
+                ("33612345670", names.ESME_RTHROTTLED),
+            ]
+            assert it.engine.ledger.held == 2
+
+    async def test_all_are_refused(self, tmp_path: Path, autojump_clock: Clock) -> None:
+        """Nobody taken: the common status, or ESME_RSUBMITFAIL where they differ; no recipient: ESME_RINVNUMDESTS."""
+        async with house(tmp_path, carriers={"orange": KIND}) as it:
+            raw = await bound(it)
+            assert await self._send(raw, multi_body({"addr": "x"}, {"addr": "y"})) == (names.ESME_RINVDSTADR, {})
+            assert await self._send(raw, multi_body({"addr": "x"}, {"dl_name": "a"})) == (names.ESME_RSUBMITFAIL, {})
+            assert await self._send(raw, multi_body({"dl_name": "a"})) == (names.ESME_RINVDLNAME, {})
+            assert await self._send(raw, multi_body()) == (names.ESME_RINVNUMDESTS, {})
+            assert it.engine.ledger.held == 0
+
+    async def test_a_sick_disk(self, tmp_path: Path, autojump_clock: Clock) -> None:
+        """When the commit fails nobody was taken."""
+
+        def refuse(name: str) -> None:
+            raise StoreError("full", "no space left")
+
+        async with house(tmp_path, carriers={"orange": KIND}) as it:
+            raw = await bound(it)
+            it.blocking.refuse = refuse
+            assert await self._send(raw, multi_body({"addr": TO}, {"addr": TO})) == (names.ESME_RMSGQFUL, {})
+            assert it.engine.ledger.held == 0
+            it.blocking.refuse = None
+            await trio.sleep(2)
+
+    async def test_cut_short(self, tmp_path: Path, autojump_clock: Clock) -> None:
+        """Cut short anywhere it is refused in its own response, and nobody is taken."""
+        async with house(tmp_path, carriers={"orange": KIND}) as it:
+            raw = await bound(it)
+            whole = multi_body({"addr": TO}, {"addr": TO})
+            for cut in range(len(whole)):
+                assert (await self._send(raw, whole[:cut]))[0] != 0, f"accepted when cut to {cut} octets"
+            assert it.engine.ledger.held == 0
+
+    async def test_254_of_them(self, tmp_path: Path, autojump_clock: Clock) -> None:
+        """As many as the specification allows, in a window of one."""
+        esmes = ESME.replace("window: 100", "window: 1")
+        async with house(tmp_path, carriers={"orange": KIND}, esmes=esmes) as it:
+            raw = await bound(it)
+            rows = [{"addr": f"336{number:08}"} for number in range(254)]
+            status, said = await self._send(raw, multi_body(*rows))
+            assert (status, said["unsuccess_sme"]) == (0, [])
+            assert it.engine.ledger.held == 254
+            assert (await raw.submit(BODY, 8))[0] == 0
+
+
 @pytest.mark.parametrize("command_id", [names.QUERY_SM, names.CANCEL_SM])
 async def test_cut_short(tmp_path: Path, autojump_clock: Clock, command_id: int) -> None:
     """A query or cancel cut short anywhere is refused in its own response; the session goes on."""

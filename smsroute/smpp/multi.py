@@ -1,0 +1,83 @@
+"""submit_multi from a platform, as one submit_sm a recipient; and the one response to all of them.
+
+Rules:
+- Each recipient is a message of its own: its own id, route, state and receipt.
+- The response has the id of the first one taken, and says of each that was not, why (section 4.5.2). Nobody taken: the
+  response is an error, the common one or ESME_RSUBMITFAIL.
+- A distribution list is a recipient we do not know: ESME_RINVDLNAME.
+
+Section numbers are SMPP 3.4's. Walk: `esmes/commands` makes submits of it, which `esmes/accept` takes like any others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from smsroute.smpp.interpreter import decode, encode
+from smsroute.smpp.names import (
+    ESME_RINVDLNAME,
+    ESME_RINVDSTADR,
+    ESME_RINVNUMDESTS,
+    ESME_ROK,
+    ESME_RSUBMITFAIL,
+    RESPONSE,
+    SUBMIT_MULTI,
+)
+from smsroute.smpp.sm import build_sm
+from smsroute.smpp.wire import PduError, build_tlv, pdu
+
+
+@attrs.frozen
+class Recipient:
+    """One of them: its address, and the body of its submit_sm, or why there is none."""
+
+    ton: int
+    npi: int
+    addr: str
+    body: bytes = b""
+    refused: int = ESME_ROK
+
+
+def recipients(body: bytes) -> list[Recipient]:
+    """Those of a submit_multi (section 4.5.1), in order. Raises PduError, never fatal."""
+    decoded = decode(pdu(SUBMIT_MULTI, 0, 0, body))
+    fields = dict(decoded.fields)
+    destinations = fields.pop("dest_address")
+    for counted in ("number_of_dests", "sm_length"):
+        del fields[counted]
+    if not destinations:
+        raise PduError("submit_multi without a recipient", ESME_RINVNUMDESTS, command_id=SUBMIT_MULTI)
+    tail = b"".join(build_tlv(tag, value) for tag, value in decoded.tlvs)
+    found: list[Recipient] = []
+    for one in destinations:
+        if one["dest_flag"] == 2:
+            found.append(Recipient(0, 0, one["dl_name"], refused=ESME_RINVDLNAME))
+            continue
+        where = Recipient(one["ton"], one["npi"], one["addr"])
+        try:
+            made = build_sm(
+                **fields, destination_addr=where.addr, dest_addr_ton=where.ton, dest_addr_npi=where.npi, tlv=tail
+            )
+        except ValueError:
+            found.append(attrs.evolve(where, refused=ESME_RINVDSTADR))
+        else:
+            found.append(attrs.evolve(where, body=made))
+    return found
+
+
+def response(sequence_number: int, outcomes: Sequence[tuple[Recipient, int, str]], tail: bytes = b"") -> bytes:
+    """The submit_multi_resp: what became of each recipient (status, message id). `tail`: TLVs."""
+    taken = [message_id for _, status, message_id in outcomes if status == ESME_ROK]
+    if not taken:
+        statuses = {status for _, status, _ in outcomes}
+        status = statuses.pop() if len(statuses) == 1 else ESME_RSUBMITFAIL
+        return pdu(SUBMIT_MULTI | RESPONSE, status, sequence_number)
+    failed = [
+        {"ton": one.ton, "npi": one.npi, "addr": one.addr, "error_status_code": status}
+        for one, status, _ in outcomes
+        if status != ESME_ROK
+    ]
+    fields = {"message_id": taken[0], "unsuccess_sme": failed}
+    return encode(SUBMIT_MULTI | RESPONSE, fields, sequence_number=sequence_number, stray=tail)
