@@ -170,9 +170,10 @@ class Ledger(Memory):
     def _taken(self, part: Part, event: Responded) -> None:
         attempt = part.attempts[event.attempt]
         attempt.carrier_message_id, attempt.key = event.carrier_message_id, event.key
-        self._move(part, Cause.TAKEN if part.wants_receipt else Cause.TAKEN_SILENT)
+        self._move(part, Cause.TAKEN if part.wants_receipt and not event.silent else Cause.TAKEN_SILENT)
         if part.state == State.ACCEPTED and not part.ended_at:
-            self._end(part, event.at, "taken by the carrier; no receipt was asked for", "")
+            why = "; no receipt was asked for" if not part.wants_receipt else ", which sends no receipts"
+            self._end(part, event.at, f"taken by the carrier{why}", "")
         key = event.key or event.carrier_message_id
         if key:
             self.ids.give(attempt.carrier, key, part, event.attempt)

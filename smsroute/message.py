@@ -50,7 +50,7 @@ class State(enum.IntEnum):
     ATTEMPTED = 1  # offered to a bind, unanswered
     IN_DOUBT = 2  # written to a link that died or timed out; held
     SUBMITTED = 3  # the carrier took it; a receipt is awaited
-    ACCEPTED = 10  # the carrier took it and no receipt was asked for
+    ACCEPTED = 10  # the carrier took it, and no more is asked for, or will ever be told
     DELIVERED = 12
     EXPIRED = 13
     DELETED = 14
@@ -82,6 +82,7 @@ class Cause(enum.IntEnum):
     EXPIRED = 14  # our own validity timer
     GIVEN_UP = 15  # nobody will ever tell
     CANCELLED = 16  # by its sender, before a carrier had it
+    RECEIPT_ACCEPTED = 17  # ACCEPTD, where the carrier's dialect says that it is the last word
 
 
 UNFIT: Final = -2
@@ -94,6 +95,7 @@ _RECEIPTS = {
     Cause.RECEIPT_UNDELIVERABLE: State.UNDELIVERABLE,
     Cause.RECEIPT_REJECTED: State.REJECTED,
     Cause.RECEIPT_UNKNOWN: State.UNKNOWN,
+    Cause.RECEIPT_ACCEPTED: State.ACCEPTED,
 }
 
 # A receipt ends a part wherever it waits: that of an earlier attempt in doubt may overtake a later attempt.
@@ -149,7 +151,7 @@ class Part(msgspec.Struct, array_like=True, gc=False):
     destination_addr: str
     body: bytes  # as submitted; once the state is final `kept`, once told its first `text_at` octets
     text_at: int  # the first `text_at` octets of body hold addresses, no text
-    wants_receipt: int  # registered_delivery bits 1..0: 0 none, 1 final, 2 failure only
+    wants_receipt: int  # registered_delivery bits 1..0: 0 none, 1 final, 2 failure only, 3 success only (5.0)
     expires_at: float
     multipart: str = ""  # key of the multipart message it belongs to
     route: str = ""
@@ -173,8 +175,12 @@ class Part(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def owes_receipt(self) -> bool:
-        """Whether, in its final state, the ESME is to be told (registered_delivery 1, or 2 and it failed)."""
-        return self.wants_receipt == 1 or (self.wants_receipt == 2 and self.state != State.DELIVERED)
+        """Whether, in its final state, the ESME is to be told: registered_delivery 1; 2 and it failed, or nobody knows;
+        3 (SMPP 5.0 section 4.7.21) and it was delivered."""
+        wants = self.wants_receipt
+        if wants == 2:
+            return self.state != State.DELIVERED and self.state != State.ACCEPTED
+        return wants == 1 or (wants == 3 and self.state == State.DELIVERED)
 
     @property
     def at_rest(self) -> bool:
@@ -249,6 +255,7 @@ class Responded(Event, tag=5, frozen=True):
     retry_at: float = 0.0
     carrier: str = ""  # queue it waits in next; "" = the same
     why: str = ""
+    silent: bool = False  # this carrier sends no receipts (`receipt_level: none`): taken is the last it says
 
 
 class Doubted(Event, tag=6, frozen=True):

@@ -110,12 +110,13 @@ def test_bytes_that_may_have_left_are_never_unsent_again() -> None:
 
 
 @pytest.mark.parametrize("state", State)
-@pytest.mark.parametrize("wants_receipt", [0, 1, 2])
+@pytest.mark.parametrize("wants_receipt", [0, 1, 2, 3])
 def test_an_esme_is_owed_what_it_asked_for(state: State, wants_receipt: int) -> None:
-    """registered_delivery 0: nothing; 1: any end; 2: a failure only. At rest is final and told, or not to be told."""
+    """registered_delivery 0: nothing; 1: any end; 2: a failure only; 3: a delivery only. At rest is final and told, or not to be told."""
     one = part(state, wants_receipt=wants_receipt)
     final = state in FINALS
-    owes = wants_receipt == 1 or (wants_receipt == 2 and state != State.DELIVERED)
+    good, well = state == State.DELIVERED, state in (State.DELIVERED, State.ACCEPTED)
+    owes = wants_receipt == 1 or (wants_receipt == 2 and not well) or (wants_receipt == 3 and good)
     assert one.final == final
     assert one.owes_receipt == owes
     assert one.at_rest == (final and not owes)
@@ -134,6 +135,7 @@ def events() -> st.SearchStrategy[AnyEvent]:
     by_type: dict[object, st.SearchStrategy[object]] = {
         str: TEXT,
         float: AT,
+        bool: st.booleans(),
         int: NUMBER,
         bytes: st.binary(max_size=300),
         bytes | None: st.none() | st.binary(max_size=300),

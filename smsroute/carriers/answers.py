@@ -66,6 +66,7 @@ class Answers:
         taken: dict[str, list[float]] = {}
         asked: dict[str, int] = {}
         always = bind.carrier.receipts == "always"
+        silent = bind.carrier.dialect.receipt_level == "none"
         holds = station.holds if station.holds else None  # hardly ever does anything hold a destination
         for response in responses:
             part, attempt, network = cast(Row, response.token)
@@ -74,16 +75,15 @@ class Answers:
                     holds.answered(part.destination_addr)
                 message_id = response_message_id(response.body)
                 key = receipt.response_key(rule, message_id)
-                events.append(
-                    Responded(part.part_id, attempt, wall, OK, 0, message_id, key if key != message_id else "")
-                )
+                named = key if key != message_id else ""
+                events.append(Responded(part.part_id, attempt, wall, OK, 0, message_id, named, silent=silent))
                 if len(response.body) > len(message_id) + 1:
                     self._congestion_state(station, response, monotonic)
                 times = taken.get(network)
                 if times is None:
                     taken[network] = times = []
                 times.append(response.sent_at)
-                if part.wants_receipt or always:
+                if (part.wants_receipt or always) and not silent:
                     asked[network] = asked.get(network, 0) + 1
             else:
                 said = verdict(response.command_status, bind.carrier.outcomes)

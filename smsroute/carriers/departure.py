@@ -105,8 +105,8 @@ class Departures:
 
     def _body(self, bind: Bind, part: Part) -> bytes:
         """The submit_sm body as this carrier gets it: the ESME's own, but for what its contract with us asks."""
-        if part.wants_receipt == 2 or (part.wants_receipt == 0 and bind.carrier.receipts == "always"):
-            # An ESME that asks for failures only is told of those by us; without success we would wait for ever.
+        if part.wants_receipt in (2, 3) or (part.wants_receipt == 0 and bind.carrier.receipts == "always"):
+            # An ESME that asks for failures only, or for successes, is told of those by us; we need to hear of both.
             at = parse_sm(part.body).registered_delivery_at
             return part.body[:at] + bytes(((part.body[at] & ~3) | 1,)) + part.body[at + 1 :]
         return part.body

@@ -5,6 +5,8 @@ Rules:
   codes. A doubled or late one, or one nobody knows, only shows that the carrier's receiver lives.
 - One for a part that an engine before this one sent only shows the same: it waited while nobody was there to hear it.
 - Where no ESME asked and we did (`receipts: always`) there is no end to tell a first receipt by: a doubled one counts.
+- Where receipts are the network's own (`receipt_level: network`), they show that they come, and are counted; they are
+  no evidence of handsets, so no delivered ratio and no alarm for one is made of them.
 - It speaks of the carrier that took the part, for the network its route leads to; receipts of a read are told in
   one call a network and word.
 - What no single receipt tells (parked, claimed later, never came, odd) the ledger notices; it is counted here.
@@ -55,20 +57,21 @@ class Hearing:
         if station is None:
             return  # it left the config while its last receipts were written down
         errors = self._errors_of(station)
-        heard: dict[tuple[str, Word], list[float]] = {}
+        heard: dict[tuple[str, bool, Word], list[float]] = {}
+        network_only = station.carrier.dialect.receipt_level == "network"
         for part, state, err in said:
             taken = _taken(part, carrier)
             taken_at = taken.responded_at if taken is not None else 0.0
             rule = self._board.went(part) if taken_at and taken_at >= self._since else None
             if rule is not None:
-                word = receipt_word(state, err, errors)
-                heard.setdefault((rule.network, word), []).append(max(0.0, at - taken_at))
+                word = Word.NETWORK if network_only else receipt_word(state, err, errors)
+                heard.setdefault((rule.network, state == DELIVERED, word), []).append(max(0.0, at - taken_at))
         now = self._board.ports.clock.monotonic()
         dossier = station.dossier
-        for (network, word), delays_s in heard.items():
+        for (network, delivered, word), delays_s in heard.items():
             delays_s.sort()
             dossier.receipts(network, word, delays_s, now)
-            station.tally.ended(network, word is Word.DELIVERED, delays_s, now)
+            station.tally.ended(network, delivered, delays_s, now)
         if not heard:
             dossier.spoke()
 

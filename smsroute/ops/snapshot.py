@@ -244,7 +244,8 @@ def _carrier(station: Station, orphans: int, now: float, wall: float, watched_s:
         "unknown": round(figures.unknown, 4) if figures.samples else None,
         "throttled": round(figures.throttled, 4) if figures.answers else None,
         "terms": {name: round(value, 3) for name, value in view.terms},
-        "receipts": reconciled.receipts(station.tally, dossier, orphans, now),
+        "receipts": {"level": station.carrier.dialect.receipt_level}
+        | reconciled.receipts(station.tally, dossier, orphans, now),
         "ejections": _ejections(dossier),
         "networks": [
             {

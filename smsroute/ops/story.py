@@ -21,7 +21,7 @@ from smsroute.routing.outcome import verdict
 from smsroute.routing.record import Record
 from smsroute.smpp.names import status_name
 
-RECEIPT_WISHES: Final = {0: "none", 1: "final", 2: "failure"}
+RECEIPT_WISHES: Final = {0: "none", 1: "final", 2: "failure", 3: "success"}
 
 
 def story(part: Part, now: float, *, reveal: bool = False, decisions: Sequence[Record | None] = ()) -> dict[str, Any]:

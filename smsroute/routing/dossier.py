@@ -212,7 +212,7 @@ class Dossier:
         """Final receipts of one word. `delays_s`: since the carrier's response, each, in ascending order."""
         self.overall.score.receipts.came(word, delays_s, now)
         self._record(network, now).score.receipts.came(word, delays_s, now)
-        if word is not Word.NEUTRAL:
+        if word not in (Word.NEUTRAL, Word.NETWORK):
             self.receipt_times.add(delays_s[len(delays_s) // 2], now, len(delays_s))
 
     def spoke(self) -> None:

@@ -205,6 +205,7 @@ class Word(enum.IntEnum):
     DELIVERED = 0
     ITS_FAULT = 1  # the carrier's: it counts against its delivered ratio
     NEUTRAL = 2  # the subscriber's or the text's: it touches no score (law 9)
+    NETWORK = 3  # the network's own, not the handset's (`receipt_level: network`): it came, and is no evidence more
 
 
 _HOUSE: Final = {State.DELIVERED: Word.DELIVERED, State.REJECTED: Word.ITS_FAULT, State.DELETED: Word.ITS_FAULT}

@@ -109,14 +109,16 @@ class Receipts:
         if now >= ring.ends_at:
             self._rotate(now)
         n = len(delays_s)
-        if self.week is None:
-            self.week = Week(self._limits, now)
-        self.week.add(n if word is Word.DELIVERED else 0, n, now)
         self.waiting = 0
         self.count += n
         self.heard += n
         if self._asked > COUNTED_MAX:
             self._asked, self.heard = self._asked / 2, self.heard / 2
+        if word is Word.NETWORK:
+            return
+        if self.week is None:
+            self.week = Week(self._limits, now)
+        self.week.add(n if word is Word.DELIVERED else 0, n, now)
         row, totals = ring.row, ring.totals
         row[ALL] += n
         totals[ALL] += n

@@ -149,3 +149,70 @@ async def test_a_receipt_of_another_form(tmp_path: Path, autojump_clock: trio.te
         part = await sent(it)
         await write(it, f"00,2601121543,2601121500,,33612345678,ACME,{named(part)}")
         assert part.state == State.DELIVERED
+
+
+async def test_o6_accepted_and_delivered_are_told_once(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """ACCEPTD then DELIVRD, where the first is no end: the ESME hears of the second alone. Where it is one, of the first
+    alone; the second is a fact (law 5)."""
+    for keys, state in (("", State.DELIVERED), ("accepted: final", State.ACCEPTED)):
+        async with house(tmp_path / state.name, carriers=SILENT, carrier=dialect(keys), esmes=ESME) as it:
+            part = await sent(it)
+            await write(it, TEXT.format(named(part), "ACCEPTD"))
+            await write(it, TEXT.format(named(part), "DELIVRD"))
+            assert (part.state, it.engine.ledger.counts.told) == (state, 1)
+            assert answered(it) == (2, 0)
+
+
+async def test_o5_a_word_on_the_way_after_the_end_changes_nothing(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """ENROUTE before the end is a fact; after it, it is only counted."""
+    async with house(tmp_path, carriers=SILENT, carrier=dialect(""), esmes=ESME) as it:
+        part = await sent(it)
+        for word in ("ENROUTE", "DELIVRD", "ENROUTE"):
+            await write(it, TEXT.format(named(part), word))
+        assert (part.state, it.engine.ledger.counts.told, len(part.facts)) == (State.DELIVERED, 1, 1)
+        assert it.engine.ledger.counts.receipts_intermediate == 2
+
+
+@pytest.mark.parametrize(("wants", "told"), [(1, 1), (2, 0), (3, 0)])
+async def test_o13_a_carrier_without_receipts(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, wants: int, told: int
+) -> None:
+    """`receipt_level: none`: the part ends accepted at the response, and who asked for every end is told so at once."""
+    async with house(tmp_path, carriers=SILENT, carrier=dialect("receipt_level: none"), esmes=ESME) as it:
+        it.platform(1, registered_delivery=wants)
+        await trio.sleep(3)
+        (part,) = it.engine.ledger.parts.values()
+        assert (part.state, part.why) == (State.ACCEPTED, "taken by the carrier, which sends no receipts")
+        assert it.engine.ledger.counts.told == told
+        assert it.engine.dispatch.stations["orange"].tally.overall.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("wants", "word", "told"), [(2, "DELIVRD", 0), (2, "REJECTD", 1), (3, "DELIVRD", 1), (3, "REJECTD", 0)]
+)
+async def test_failure_only_and_success_only(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, wants: int, word: str, told: int
+) -> None:
+    """registered_delivery 2 is told of a failure, 3 (SMPP 5.0) of a delivery; the carrier is asked for both."""
+    async with house(tmp_path, carriers=SILENT, carrier=dialect(""), esmes=ESME) as it:
+        it.platform(1, registered_delivery=wants)
+        await trio.sleep(3)
+        (part,) = it.engine.ledger.parts.values()
+        await write(it, TEXT.format(named(part), word))
+        assert (part.final, it.engine.ledger.counts.told) == (True, told)
+
+
+@pytest.mark.parametrize(("level", "ratio"), [("handset", 1.0), ("network", None)])
+async def test_o12_a_network_level_receipt_is_no_handset(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, level: str, ratio: float | None
+) -> None:
+    """It ends its part and is counted as come, but no delivered ratio of handsets is made of it."""
+    async with house(tmp_path, carriers=SILENT, carrier=dialect(f"receipt_level: {level}"), esmes=ESME) as it:
+        part = await sent(it)
+        await write(it, TEXT.format(named(part), "DELIVRD"))
+        station = it.engine.dispatch.stations["orange"]
+        assert part.state == State.DELIVERED
+        assert station.dossier.overall.score.receipts.delivered_ratio == ratio
+        assert (station.tally.overall.ended, station.dossier.overall.score.receipts.waiting) == (1, 0)

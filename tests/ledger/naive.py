@@ -34,6 +34,7 @@ FACTS_MAX = 16
 OPEN = (State.DUE, State.ATTEMPTED, State.IN_DOUBT, State.SUBMITTED)
 UNANSWERED = (State.DUE, State.ATTEMPTED, State.IN_DOUBT)
 RECEIPT_STATES = (State.DELIVERED, State.EXPIRED, State.DELETED, State.UNDELIVERABLE, State.REJECTED, State.UNKNOWN)
+RECEIPT_STATES += (State.ACCEPTED,)
 
 
 @attrs.define
@@ -95,7 +96,10 @@ class Page:
     @property
     def owed(self) -> bool:
         asked = self.said.wants_receipt
-        return self.over and not self.told_at and (asked == 1 or (asked == 2 and self.state is not State.DELIVERED))
+        if not self.over or self.told_at or not asked:
+            return False
+        good, bad = self.state is State.DELIVERED, self.state not in (State.DELIVERED, State.ACCEPTED)
+        return {1: True, 2: bad, 3: good}[asked]
 
 
 class Naive:
@@ -239,11 +243,13 @@ class Naive:
         one.name, one.key = event.carrier_message_id, event.key
         if page.state not in UNANSWERED:
             self.tally["overtaken"] += 1
-        elif page.said.wants_receipt:
+        elif page.said.wants_receipt and not event.silent:
             page.state = State.SUBMITTED
         else:
             page.state = State.ACCEPTED
-            self._over(page, event.at, "taken by the carrier; no receipt was asked for", "")
+            asked = page.said.wants_receipt
+            why = "taken by the carrier, which sends no receipts" if asked else ""
+            self._over(page, event.at, why or "taken by the carrier; no receipt was asked for", "")
         if not one.called:
             return
         self.names[one.carrier, one.called] = (page.said.part_id, event.attempt)

@@ -152,7 +152,7 @@ class Walk:
             return
         rng, at = self.rng, self._later()
         esme, carrier = rng.choice(ESMES), rng.choice(CARRIERS)
-        wants, multipart = rng.choice([0, 1, 1, 1, 2]), rng.choice(["", "", "m1", "m2", "m3"])
+        wants, multipart = rng.choice([0, 1, 1, 1, 2, 3]), rng.choice(["", "", "m1", "m2", "m3"])
         events: list[AnyEvent] = []
         ids: list[str] = []
         for _ in range(rng.randint(1, 3)):
@@ -196,7 +196,8 @@ class Walk:
         for part_id in self._some(State.ATTEMPTED, State.IN_DOUBT):
             name = self._key()
             ids = self.rng.choice([(name.upper(), name), (name, "")])
-            events.append(Responded(part_id, self._attempt(part_id), at, Blame.OK, 0, *ids))
+            silent = self.rng.random() < 0.15
+            events.append(Responded(part_id, self._attempt(part_id), at, Blame.OK, 0, *ids, silent=silent))
         self._say(*events)
 
     def refuse(self) -> None:
