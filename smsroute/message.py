@@ -179,7 +179,7 @@ class Part(msgspec.Struct, array_like=True, gc=False):
         3 (SMPP 5.0 section 4.7.21) and it was delivered."""
         wants = self.wants_receipt
         if wants == 2:
-            return self.state != State.DELIVERED and self.state != State.ACCEPTED
+            return self.state not in (State.DELIVERED, State.ACCEPTED)
         return wants == 1 or (wants == 3 and self.state == State.DELIVERED)
 
     @property

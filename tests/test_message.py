@@ -112,7 +112,8 @@ def test_bytes_that_may_have_left_are_never_unsent_again() -> None:
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("wants_receipt", [0, 1, 2, 3])
 def test_an_esme_is_owed_what_it_asked_for(state: State, wants_receipt: int) -> None:
-    """registered_delivery 0: nothing; 1: any end; 2: a failure only; 3: a delivery only. At rest is final and told, or not to be told."""
+    """registered_delivery 0: nothing; 1: any end; 2: a failure only; 3: a delivery only. At rest:
+    final and told, or not to be told."""
     one = part(state, wants_receipt=wants_receipt)
     final = state in FINALS
     good, well = state == State.DELIVERED, state in (State.DELIVERED, State.ACCEPTED)
@@ -199,7 +200,7 @@ def test_journal_numbers_keep_their_meaning() -> None:
         "Queried": 13,
     }
     assert [int(state) for state in State] == [0, 1, 2, 3, 10, 12, 13, 14, 15, 17, 18]
-    assert [int(cause) for cause in Cause] == list(range(17))
+    assert [int(cause) for cause in Cause] == list(range(18))
     assert [int(blame) for blame in Blame] == list(range(7))
     assert [int(kind) for kind in MessageClass] == list(range(4))
 

@@ -152,9 +152,10 @@ async def test_a_receipt_of_another_form(tmp_path: Path, autojump_clock: trio.te
 
 
 async def test_o6_accepted_and_delivered_are_told_once(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
-    """ACCEPTD then DELIVRD, where the first is no end: the ESME hears of the second alone. Where it is one, of the first
-    alone; the second is a fact (law 5)."""
+    """ACCEPTD then DELIVRD, where the first is no end: the ESME hears of the second alone; where it is one, of the
+    first alone."""
     for keys, state in (("", State.DELIVERED), ("accepted: final", State.ACCEPTED)):
+        (tmp_path / state.name).mkdir()
         async with house(tmp_path / state.name, carriers=SILENT, carrier=dialect(keys), esmes=ESME) as it:
             part = await sent(it)
             await write(it, TEXT.format(named(part), "ACCEPTD"))
@@ -204,9 +205,9 @@ async def test_failure_only_and_success_only(
         assert (part.final, it.engine.ledger.counts.told) == (True, told)
 
 
-@pytest.mark.parametrize(("level", "ratio"), [("handset", 1.0), ("network", None)])
+@pytest.mark.parametrize(("level", "judged"), [("handset", True), ("network", False)])
 async def test_o12_a_network_level_receipt_is_no_handset(
-    tmp_path: Path, autojump_clock: trio.testing.MockClock, level: str, ratio: float | None
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, level: str, judged: bool
 ) -> None:
     """It ends its part and is counted as come, but no delivered ratio of handsets is made of it."""
     async with house(tmp_path, carriers=SILENT, carrier=dialect(f"receipt_level: {level}"), esmes=ESME) as it:
@@ -214,5 +215,6 @@ async def test_o12_a_network_level_receipt_is_no_handset(
         await write(it, TEXT.format(named(part), "DELIVRD"))
         station = it.engine.dispatch.stations["orange"]
         assert part.state == State.DELIVERED
-        assert station.dossier.overall.score.receipts.delivered_ratio == ratio
-        assert (station.tally.overall.ended, station.dossier.overall.score.receipts.waiting) == (1, 0)
+        score = station.dossier.overall.score.receipts
+        assert any(score.counts(it.ports.clock.monotonic())) is judged
+        assert (score.heard, station.tally.overall.ended, score.waiting) == (1, 1, 0)
