@@ -96,6 +96,11 @@ class Source(msgspec.Struct):
     sure: bool = False  # an id that shows letters came back as it was written: only a carrier that changed contradicts
     unlearnt: int = 0  # how often a rule was forgotten
 
+    @property
+    def open(self) -> bool:
+        """Whether a receipt that fits may still say something new of it."""
+        return self.contradictions > 0 or (not self.rule and len(self.seen.some) < SAMPLES_KEPT)
+
 
 class _Kept(msgspec.Struct, array_like=True):
     """What outlives the engine."""
@@ -123,6 +128,8 @@ class Learner:
         self._prefixed = False  # response ids begin with 0x
         self._settled = False  # a rule was learnt: no need to look at responses
         self._exact: frozenset[str] = frozenset()  # the places whose rule is exact
+        self._made: tuple[Ids, list[str]] = ((), [])  # the last ids, and what the learnt rules made of them
+        self._doubted = True  # something may still be learnt, or a rule has been contradicted
         self.mismatched = 0  # ids that named a message of another number, while nothing was learnt
         self.ambiguous = 0  # that named several
         self.news: list[str] = []  # what was learnt or forgotten, for the log; whoever tells it takes it out
@@ -180,12 +187,15 @@ class Learner:
             if one and one not in keys:
                 keys.append(one)
         else:
+            self._made = (ids, keys)
             return keys
         for place, written in ids:
             source = self._source(place)
             if not source.rule:
                 source.seen.note(written.strip(_STRIPPED))
-        return self._believed(ids) or self._any(ids)
+        keys = self._believed(ids)
+        self._made = (ids, keys)
+        return keys or self._any(ids)
 
     def doubts(self, ids: Ids) -> list[str]:
         """Under a learnt rule: what any other rule would make of the ids. For `judge` only; see the module."""
@@ -204,10 +214,13 @@ class Learner:
         """The candidate to believe, "" for none. Counts what it says about the rules."""
         if not hits:
             return ""
+        if len(hits) == 1 and hits[0][2] and self._made[0] is ids and not self._doubted and hits[0][0] in self._made[1]:
+            return hits[0][0]  # nearly all of them, once a rule is learnt
         learnt = any(source.rule for place, _ in ids if (source := self._sources.get(place)) is not None)
         key = self._by_what_is_learnt(ids, hits, now) if learnt else self._by_what_is_seen(ids, hits)
         if key:
             self._evidence(ids, key, now)
+        self._doubted = any(source.open for source in self._sources.values())
         return key
 
     def witness(self, response_id: str, ids: Ids, destination_agrees: bool, now: float = 0.0) -> bool:

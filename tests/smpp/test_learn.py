@@ -297,3 +297,13 @@ def test_no_id_makes_it_raise(ids: Ids, response: str) -> None:
     learner.waits_as(ids)
     learner.doubts(ids)
     assert Learner().restore(learner.keep()) is None
+
+
+def test_a_place_that_never_fits_does_not_stop_the_other() -> None:
+    """Some carriers put an id of their own into the TLV: the text is learnt and believed, the TLV never is."""
+    carrier = Carrier(lambda n: (f"{n:x}", [(TLV, f"own-{n % 7}"), (TEXT, str(n))]), Learner(), 3)
+    for number in range(0x1A0C3B40, 0x1A0C3B40 + 300):
+        carrier.respond(number)
+        carrier.receipt(number)
+    assert (carrier.learner.rule, carrier.wrong, carrier.missed) == ("hex-dec", 0, 0)
+    assert carrier.learner.words()[0] == "receipted_message_id: not learnt yet"
