@@ -31,7 +31,6 @@ BROKEN_MAX = 20
 SLACK_S = 1.0
 """Seconds of contract a carrier may be fed ahead: a burst, and commits that bunch what was granted evenly."""
 
-
 EARLY_S = 5.0
 """Seconds before the end of its validity that a receipt must be durable to count as in time, for certain."""
 
@@ -205,7 +204,7 @@ class Auditor:
     def _receipt_comes(self, sm: Message) -> None:
         if sm.is_receipt:
             for paper in self.by_token[sm.token]:
-                paper.words.add(sm.receipt[1])
+                paper.hears(sm.receipt[1], sm.err)
 
     # -- what the engine writes ---------------------------------------------------------------------------------------
 
@@ -277,6 +276,8 @@ class Auditor:
         self._answered[key] += 1
         if self._answered[key] > self._receipts[key]:
             self.breach("law 3", f"receipt {key[1]} of {session.peer} is answered and not durable")
+        for paper in self.by_token[sm.token]:
+            paper.answers(sm.receipt[1], trio.current_time())
 
     def _engine_tells(self, session: Session, sm: Message) -> None:
         if not sm.is_receipt:
@@ -288,6 +289,8 @@ class Auditor:
             return
         if paper.told_word and paper.told_word != word:
             self.breach("law 5", f"{part_id} was told as {paper.told_word}, now as {word}")
+        if paper.not_said(word, sm.err):
+            self.breach("law 5", f"{part_id} is told {word} {sm.err}, its carriers said {sorted(paper.said)}")
         self.counts["told again"] += paper.tells > 0
         # What was refused or lost goes again; so does what timed out, and that may stand in the buffer of a clogged
         # link while the late answer comes: at most one copy for each time out before that answer.
@@ -443,6 +446,8 @@ class Auditor:
     def _final(self, paper: Paper, story: Story) -> None:
         if paper.told_word and WORD_OF_STATE.get(story.state) != paper.told_word:
             self.breach("law 5", f"{paper.part_id} was told as {paper.told_word} and is {story.state}")
+        if self.clocks_agree and (why := paper.overruled()):
+            self.breach("law 5", f"{paper.part_id}: {why}")
         owes = paper.wants_receipt == 1 or (paper.wants_receipt == 2 and story.state != "DELIVERED")
         if owes and paper.ticked_in < 0:
             self.breach("law 4", f"{paper.part_id} ended {story.state} and {paper.esme} was not told")

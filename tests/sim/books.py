@@ -10,6 +10,11 @@ from __future__ import annotations
 
 import attrs
 
+ERR_CHARACTERS = 4  # of what simulated carriers give to each message
+TOGETHER_S = 2.0
+"""Two words answered within this may have been read in the other order."""
+FINAL_WORDS = frozenset({"DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "REJECTD"})
+
 
 @attrs.define
 class Copy:
@@ -70,7 +75,33 @@ class Paper:
     acknowledged_at: float = -1.0  # its ESME's ESME_ROK was read by the engine, for the first time in
     acknowledged_in: int = -1  # this life of it
     told_word: str = ""
+    said: set[tuple[str, str]] = attrs.field(factory=set)  # word and err of each receipt about it
+    answered: list[tuple[str, float]] = attrs.field(factory=list)  # last words the engine answered, and when
     ticked_in: int = -1  # the life in which Told became durable
+
+    def hears(self, word: str, err: str) -> None:
+        """The engine read a receipt about it."""
+        self.words.add(word)
+        self.said.add((word, err))
+
+    def answers(self, word: str, at: float) -> None:
+        """The engine answered one."""
+        if word in FINAL_WORDS:
+            self.answered.append((word, at))
+
+    def not_said(self, word: str, err: str) -> bool:
+        """Whether this is no carrier's word about it. An err of ours has three digits, one of theirs is its own."""
+        return len(err) == ERR_CHARACTERS and (word, err) not in self.said
+
+    def overruled(self) -> str:
+        """A second last word that took the place of the first, long after it was answered; "" while all is well."""
+        taken = [attempt for attempt in self.attempts if not attempt.refused and not attempt.withdrawn]
+        if len(taken) != 1 or len(self.answered) < 2:
+            return ""
+        (first, at), *others = self.answered
+        later = [word for word, when in others if when > at + TOGETHER_S]
+        allowed = {first, *(word for word, when in others if when <= at + TOGETHER_S)}
+        return f"told {self.told_word}, said first {first}" if self.told_word in set(later) - allowed else ""
 
     def refuse(self, index: int, throttled: bool) -> None:
         """Attempt `index` was refused."""

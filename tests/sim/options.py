@@ -203,6 +203,7 @@ def options(seed: int) -> Options:
     easy = rng.random() < 0.5
     carriers = tuple(_carrier(rng, name, f"10.1.0.{n}", easy) for n, name in enumerate(("red", "green", "blue"), 1))
     carriers = _asked(random.Random(f"{seed}/asked"), carriers[: rng.choice((2, 2, 3))])
+    carriers = _talkative(random.Random(f"{seed}/receipts"), carriers)
     esmes = tuple(_esme(rng, name, f"10.2.0.{n}") for n, name in enumerate(("acme", "beta"), 1))
     share = rng.choice((0.15, 0.3, 0.3, 0.6))
     faults = tuple(name for name in FAULTS if rng.random() < share)
@@ -232,6 +233,23 @@ def _asked(rng: random.Random, carriers: tuple[CarrierOptions, ...]) -> tuple[Ca
             one,
             config=attrs.evolve(one.config, query_sm=rng.random() < 0.6),
             temperament=attrs.evolve(one.temperament, query_sm=rng.random() < 0.9),
+        )
+        for one in carriers
+    )
+
+
+def _talkative(rng: random.Random, carriers: tuple[CarrierOptions, ...]) -> tuple[CarrierOptions, ...]:
+    """Receipts that should not be, and an err of its own for each message: who is told another's end is found out."""
+    return tuple(
+        attrs.evolve(
+            one,
+            temperament=attrs.evolve(
+                one.temperament,
+                errs_unique=True,
+                receipts_intermediate=rng.choice((0.0, 0.3)),
+                receipts_stale=rng.choice((0.0, 0.2)),
+                receipts_conflicting=rng.choice((0.0, 0.0, 0.2)),
+            ),
         )
         for one in carriers
     )

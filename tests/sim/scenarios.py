@@ -63,6 +63,24 @@ def _with(*faults: str, failover_s: float = math.inf, **temperament: Any) -> Cal
     return make
 
 
+def _one_handset(seed: int) -> Options:
+    """Every message goes to one of two handsets, several at a time, and receipts come in every order: early, doubled,
+    on other binds, on the way before and after, and some contradicted a second later."""
+    base = calm(
+        seed,
+        receipt_delay="lognormal:2:1",
+        errs_unique=True,
+        receipts_early=0.2,
+        receipts_doubled=0.3,
+        receipts_elsewhere=0.3,
+        receipts_intermediate=0.3,
+        receipts_stale=0.3,
+        receipts_conflicting=0.3,
+    )
+    esmes = tuple(attrs.evolve(one, workload=attrs.evolve(one.workload, subscribers=2)) for one in base.esmes)
+    return attrs.evolve(base, esmes=esmes)
+
+
 def _sick(fault: str) -> Callable[[int], Options]:
     """One of two carriers falls sick in the middle of traffic and stays so, with limits as they are in production."""
 
@@ -90,6 +108,7 @@ SCENARIOS: dict[str, Callable[[int], Options]] = {
     "half-open": _with("half_open", failover_s=FAILOVER_S),
     "power-off": _with("power_off"),
     "receipt-disorder": _with(receipts_early=0.4, receipts_doubled=0.5, receipts_elsewhere=0.5),
+    "one-handset": _one_handset,
     **{f"one-carrier-{name.removeprefix('one_')}": _sick(name) for name in FOR_GOOD},
     "disk-full": _with("disk_full"),
 }

@@ -81,6 +81,19 @@ def test_receipt_disorder(seed: int) -> None:
     _told_once(report)
 
 
+@SEEDS
+def test_one_handset(seed: int) -> None:
+    """Several messages to one handset at a time, receipts in every order: each is told once, exactly what its carrier
+    said first (the auditor compares the err, which no two messages share). The contradiction is first now and then,
+    when it came by another bind than the word it contradicts."""
+    report = _run("one-handset", seed)
+    for what in ("receipts_stale", "receipts_conflicting"):
+        assert sum(carrier[what] for carrier in report.carriers.values()) > 0
+    assert set(report.states) <= {"DELIVERED", "UNDELIVERABLE"}
+    assert report.states["UNDELIVERABLE"] < 0.1 * report.states.total()
+    _told_once(report)
+
+
 @pytest.mark.parametrize("seed", range(1, 3), ids="seed{}".format)
 @pytest.mark.parametrize("sick", sorted(FOR_GOOD))
 def test_one_carrier_falls_sick(sick: str, seed: int) -> None:

@@ -20,10 +20,11 @@ from smsroute.carriers.station import Station
 from smsroute.esmes.client import Client
 from smsroute.esmes.deliver import MESSAGE_STATE, Deliver
 from smsroute.ledger import _APPLY, Ledger
-from smsroute.message import AnyEvent, Doubted, Part, Requeued, State, Told
+from smsroute.message import STATE_OF_RECEIPT, AnyEvent, Doubted, Part, Receipted, Requeued, State, Told
 from smsroute.policy.rates import TokenBucket
 from smsroute.queues import Queues
 from smsroute.routing.views import CarrierView
+from smsroute.shelves import Ids
 from smsroute.smpp import names
 from smsroute.smpp.codec import Pdu, build_responses
 from smsroute.smpp.session import Session
@@ -189,6 +190,38 @@ def test_catches_a_wrong_word(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that tells a platform another end than the one it keeps breaks law 5."""
     monkeypatch.setitem(MESSAGE_STATE, State.DELIVERED, MESSAGE_STATE[State.UNDELIVERABLE])
     _expect("law 5 ")
+
+
+@pytest.mark.slow
+def test_catches_a_wrong_match(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that takes one message's receipt for that of another to the same handset breaks law 5, though both
+    words are DELIVRD: the err was the other's."""
+    give, last = Ids.give, dict[str, Part]()
+
+    def confused(self: Ids, carrier: str, key: str, part: Part, index: int) -> None:
+        other = last.setdefault(part.destination_addr, part)
+        last[part.destination_addr] = part
+        give(self, carrier, key, other, 0)
+
+    monkeypatch.setattr(Ids, "give", confused)
+    base = SCENARIOS["one-handset"](1)
+    with pytest.raises(Broken, match=r"(?s)law 5 .* its carriers said"):
+        run_options(base)
+
+
+@pytest.mark.slow
+def test_catches_a_second_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that lets a second last word take the place of the first breaks law 5."""
+    receipt = Ledger._receipt
+
+    def fickle(self: Ledger, part: Part, index: int, event: Receipted, at: float) -> None:
+        if part.final and event.state in STATE_OF_RECEIPT:
+            part.state = event.state
+        receipt(self, part, index, event, at)
+
+    monkeypatch.setattr(Ledger, "_receipt", fickle)
+    with pytest.raises(Broken, match="law 5 "):
+        run_options(SCENARIOS["one-handset"](1))
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ RECEIPTED_MESSAGE_ID, MESSAGE_STATE, MESSAGE_PAYLOAD = 0x001E, 0x0427, 0x0424
 TOKEN = re.compile(rb"@[a-z0-9]+\.[0-9]{8}")
 """What a simulated platform writes into each text, so that a message is known wherever it is seen."""
 WORDS = re.compile(rb"id:(\S*) .*stat:(\S*)", re.DOTALL)
+ERR = re.compile(rb" err:(\S*)")
 
 
 @attrs.frozen
@@ -91,6 +92,12 @@ class Message:
         told = self.tlvs.get(RECEIPTED_MESSAGE_ID)
         assert told is None or told.rstrip(b"\0").decode() == message_id, f"text says {message_id}, TLV says {told!r}"
         return message_id, word
+
+    @property
+    def err(self) -> str:
+        """The err of a receipt; "" when it has none."""
+        found = ERR.search(self.text)
+        return found[1].decode() if found else ""
 
 
 def message(body: bytes) -> Message:
