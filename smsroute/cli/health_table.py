@@ -22,6 +22,7 @@ from smsroute.ops.words import age, clock, unix
 
 NONE: Final = "–"
 WIDE: Final = 240
+WRAPPED: Final = ("WHY", "ODD")
 NETWORKS_SHOWN: Final = 5  # of a carrier, those asked most; --json has all that are counted
 STYLES: Final = {
     "ok": "bold green", "warning": "bold yellow", "critical": "bold red", "alive": "green", "bound": "green",
@@ -108,7 +109,7 @@ def _carriers(carriers: list[Document], now: float) -> Table:
 def _receipts(carriers: list[Document]) -> Table:
     """How receipts and messages come together: each carrier that was asked for any, and its busiest networks."""
     table = _table(
-        "RECEIPTS", ">ASKED", ">MATCHED", ">WAITING", ">ORPHANS", ">DELIVERED", ">S P50", ">P90", ">P99", "WHY"
+        "RECEIPTS", ">ASKED", ">MATCHED", ">WAITING", ">ORPHANS", ">DELIVERED", ">S P50", ">P90", ">P99", "ODD"
     )
     for one in carriers:
         receipts = one["receipts"]
@@ -183,7 +184,7 @@ def _table(*columns: str) -> Table:
 def _column(table: Table, name: str) -> None:
     right = name.startswith(">")
     table.add_column(
-        name.removeprefix(">"), justify="right" if right else "left", no_wrap=name != "WHY", overflow="fold"
+        name.removeprefix(">"), justify="right" if right else "left", no_wrap=name not in WRAPPED, overflow="fold"
     )
 
 
