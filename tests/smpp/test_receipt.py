@@ -190,6 +190,20 @@ class TestReading:
         """16 characters are kept of an error nobody expects to be longer."""
         assert told(b"id:7 stat:REJECTD err:" + b"x" * 40).err == "x" * 16
 
+    def test_what_is_kept_of_a_value_is_bounded(self) -> None:
+        """32 characters of a word or a date; an id of more than 255 is none, for a part of it is another id."""
+        for space in (b" ", b"  "):
+            dates = b"submit date:%b done date:%b" % (b"1" * 40, b"2" * 40)
+            text = b"id:7%bsub:001 dlvrd:001 %b stat:%b err:000" % (space, dates, b"x" * 40)
+            found = told(b"", tlvs=((names.MESSAGE_PAYLOAD, text),))
+            assert (found.ids[0][1], found.word) == ("7", "x" * 32)
+            assert (found.submit_date, found.done_date) == ("1" * 32, "2" * 32)
+        payload = (names.MESSAGE_PAYLOAD, b"id:" + b"7" * 256 + b" stat:DELIVRD err:0")
+        assert told(b"", tlvs=(payload,)).ids == ()
+        payload = (names.MESSAGE_PAYLOAD, b"id:" + b"7" * 255 + b" stat:DELIVRD err:0")
+        assert told(b"", tlvs=(payload,)).ids[0][1] == "7" * 255
+        assert told(b"", tlvs=((names.RECEIPTED_MESSAGE_ID, b"7" * 256 + b"\0"),)).ids == ()
+
     def test_dates_of_nothing_are_none(self) -> None:
         """Blank and all-zero dates are not dates."""
         found = told(b"id:7 submit date:0000000000 done date: stat:REJECTD err:000")
