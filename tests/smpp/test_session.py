@@ -47,7 +47,7 @@ class TestBinding:
         ) == ("a" * 40, "p" * 20, "VMA", "^33", 0x34)
         assert "ppp" not in repr(request)
 
-    def test_a_refusal_closes_both_ends(self) -> None:
+    def test_s15_a_refusal_closes_both_ends(self) -> None:
         """A bind refused has no body, and neither end may go on over this link."""
         esme, smsc = Session(Role.ESME, LIMITS, 0.0), Session(Role.SMSC, LIMITS, 0.0)
         (request,) = smsc.receive_data(esme.bind(names.BIND_TRANSCEIVER, 0.0, system_id="acme"), 0.0)
@@ -62,7 +62,7 @@ class TestBinding:
         ("body", "system_id"),
         [(b"", ""), (b"\0", ""), (b"SMSC", "SMSC"), (b"SMSC\0", "SMSC"), (b"SMSC\0\x02\x10\0\x09\x34", "")],
     )
-    def test_any_shape_of_bind_resp_is_a_bind(self, body: bytes, system_id: str) -> None:
+    def test_s5_any_shape_of_bind_resp_is_a_bind(self, body: bytes, system_id: str) -> None:
         """No body, no NUL, no TLV, or a broken TLV: status 0 means bound, and our own version stands."""
         esme = Session(Role.ESME, LIMITS, 0.0)
         esme.bind(names.BIND_TRANSCEIVER, 0.0, system_id="acme")
@@ -76,7 +76,7 @@ class TestBinding:
             (names.BIND_RECEIVER_RESP, names.ESME_ROK, names.ESME_RUNKNOWNERR),
         ],
     )
-    def test_an_odd_answer_refuses_the_bind(self, command_id: int, status: int, means: int) -> None:
+    def test_s5_an_odd_answer_refuses_the_bind(self, command_id: int, status: int, means: int) -> None:
         """A generic_nack (an SMSC without bind_transceiver) or the wrong type of response is a refusal."""
         esme = Session(Role.ESME, LIMITS, 0.0)
         esme.bind(names.BIND_TRANSCEIVER, 0.0, system_id="acme")
@@ -85,7 +85,7 @@ class TestBinding:
     @pytest.mark.parametrize(
         ("ours", "theirs", "both"), [(0x34, 0x33, 0x33), (0x34, 0x50, 0x34), (0x50, 0x34, 0x34), (0x50, 0x50, 0x50)]
     )
-    def test_the_lower_version_is_spoken(self, ours: int, theirs: int, both: int) -> None:
+    def test_s27_the_lower_version_is_spoken(self, ours: int, theirs: int, both: int) -> None:
         """sc_interface_version lowers ours and never raises it."""
         esme = Session(Role.ESME, LIMITS, 0.0)
         esme.bind(names.BIND_TRANSCEIVER, 0.0, system_id="acme", version=ours)
@@ -96,7 +96,7 @@ class TestBinding:
     @pytest.mark.parametrize(
         ("version", "tlvs"), [(0x33, []), (0x34, [(0x0210, b"\x34")]), (0x50, [(0x0210, b"\x50")])]
     )
-    def test_a_3_3_client_sees_no_tlv(self, version: int, tlvs: list[tuple[int, bytes]]) -> None:
+    def test_s26_a_3_3_client_sees_no_tlv(self, version: int, tlvs: list[tuple[int, bytes]]) -> None:
         """sc_interface_version is told from 3.4 on only."""
         esme, smsc = Session(Role.ESME, LIMITS, 0.0), Session(Role.SMSC, LIMITS, 0.0)
         (request,) = smsc.receive_data(esme.bind(names.BIND_RECEIVER, 0.0, system_id="a", version=version), 0.0)
@@ -152,14 +152,14 @@ class TestRequests:
         esme.receive_data(response(sequences[0]), 2.0)
         assert esme.room == 1
 
-    def test_enquire_link_takes_no_room(self) -> None:
+    def test_s18_enquire_link_takes_no_room(self) -> None:
         """A full window does not stop enquire_link, and an enquire_link takes no place in it."""
         esme, _ = pair()
         esme.tick(30.0)
         assert codec.decode(esme.data_to_send()).command_id == names.ENQUIRE_LINK
         assert esme.room == 2
 
-    def test_responses_may_come_in_any_order(self) -> None:
+    def test_s17_responses_may_come_in_any_order(self) -> None:
         """The sequence number matches, not the order."""
         esme, _ = pair()
         first, second = submit(esme, "a", "b")
@@ -175,7 +175,7 @@ class TestRequests:
             (names.GENERIC_NACK, names.ESME_RINVCMDID, names.ESME_RINVCMDID),
         ],
     )
-    def test_an_answer_of_the_wrong_type_is_negative(self, command_id: int, status: int, means: int) -> None:
+    def test_s7_s8_an_answer_of_the_wrong_type_is_negative(self, command_id: int, status: int, means: int) -> None:
         """A nack or another command's response ends the request, never with status 0."""
         esme, _ = pair()
         (sequence,) = submit(esme, "a")
@@ -183,7 +183,7 @@ class TestRequests:
             Response("a", command_id, means, b"", 1.0, False)
         ]
 
-    def test_unmatched_responses_are_counted(self) -> None:
+    def test_s22_unmatched_responses_are_counted(self) -> None:
         """A response to nothing, and a second response to something, are ignored."""
         esme, _ = pair()
         (sequence,) = submit(esme, "a")
@@ -252,7 +252,7 @@ class TestTaking:
         assert [Request] == [type(one) for one in esme.receive_data(codec.pdu(names.DELIVER_SM, 0, 5, BODY), 1.0)]
 
     @pytest.mark.parametrize("sequence", [0, 0x80000001, 0xFFFFFFFF])
-    def test_any_sequence_number_is_echoed(self, sequence: int) -> None:
+    def test_s16_any_sequence_number_is_echoed(self, sequence: int) -> None:
         """Peers count from 0 and beyond 0x7fffffff; it is theirs to choose."""
         _, smsc = pair()
         (request,) = smsc.receive_data(codec.pdu(names.SUBMIT_SM, 0, sequence, BODY), 1.0)
@@ -261,7 +261,7 @@ class TestTaking:
         assert smsc.data_to_send() == codec.pdu(names.ENQUIRE_LINK_RESP, 0, sequence)
 
     @pytest.mark.parametrize("body", [b"", b"\0\0\0\0", b"\xff" * 7])
-    def test_enquire_link_is_answered_before_the_bind_too(self, body: bytes) -> None:
+    def test_s3_enquire_link_is_answered_before_the_bind_too(self, body: bytes) -> None:
         """In any state and with any body."""
         for session in (Session(Role.SMSC, LIMITS, 0.0), Session(Role.ESME, LIMITS, 0.0), *pair()):
             assert session.receive_data(codec.pdu(names.ENQUIRE_LINK, 0, 3, body), 0.0) == []
@@ -283,7 +283,7 @@ class TestTaking:
 
 
 class TestLost:
-    def test_what_was_in_flight_is_told_in_order(self) -> None:
+    def test_s20_what_was_in_flight_is_told_in_order(self) -> None:
         """Every unanswered request, oldest first; those that had timed out were told before."""
         esme, _ = pair()
         submit(esme, "timed out", now=1.0)
@@ -310,13 +310,13 @@ class TestLost:
 
 
 class TestSequenceNumbers:
-    def test_they_wrap_from_the_highest_to_1(self) -> None:
+    def test_s16_they_wrap_from_the_highest_to_1(self) -> None:
         """0 and what lies above 0x7fffffff are never used."""
         esme, _ = pair(first_sequence=SEQUENCE_MAX - 1)
         assert submit(esme, "a") == [SEQUENCE_MAX]
         assert submit(esme, "b") == [1]
 
-    def test_numbers_somebody_waits_for_are_skipped(self) -> None:
+    def test_s16_numbers_somebody_waits_for_are_skipped(self) -> None:
         """In flight, timed out, or an enquire_link's: their responses must not be taken for another's."""
         esme, _ = pair(first_sequence=SEQUENCE_MAX - 5)
         esme.tick(30.0)  # an enquire_link takes a number

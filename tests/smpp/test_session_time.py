@@ -24,7 +24,7 @@ from tests.smpp.pairs import BODY, LIMITS, pair, response, submit
 
 
 class TestTime:
-    def test_a_request_times_out_once_and_its_late_response_still_comes(self) -> None:
+    def test_s19_a_request_times_out_once_and_its_late_response_still_comes(self) -> None:
         """TimedOut frees the window; the late response carries the token and says it is late, once."""
         esme, _ = pair()
         (sequence,) = submit(esme, "a", now=1.0)
@@ -79,7 +79,7 @@ class TestTime:
         assert smsc.next_deadline() == math.inf
 
     @pytest.mark.parametrize("end", [0, 1])
-    def test_a_silent_peer_is_given_up(self, end: int) -> None:
+    def test_s1_a_silent_peer_is_given_up(self, end: int) -> None:
         """Two enquire_links unanswered, and at the third nothing heard at all: dead."""
         session = pair()[end]
         for now in (30.0, 60.0):
@@ -99,7 +99,7 @@ class TestTime:
             codec.pdu(names.GENERIC_NACK, 3, 0),
         ],
     )
-    def test_any_whole_pdu_is_a_sign_of_life(self, heard: bytes) -> None:
+    def test_s1_any_whole_pdu_is_a_sign_of_life(self, heard: bytes) -> None:
         """A peer that never answers enquire_link lives as long as it says something."""
         esme, _ = pair()
         for now in range(30, 300, 30):
@@ -108,7 +108,7 @@ class TestTime:
             esme._unmatched = 0  # not what is proved here
         assert not esme.closing
 
-    def test_a_peer_that_never_answers_enquire_link_costs_no_memory(self) -> None:
+    def test_s1_a_peer_that_never_answers_enquire_link_costs_no_memory(self) -> None:
         """Of the requests of the session's own only the last few are remembered; the newest is still matched."""
         esme, _ = pair()
         for now in range(30, 30_000, 30):
@@ -131,7 +131,7 @@ class TestTime:
             esme.receive_data(data[at : at + 20], now)
         assert [Closed] == [type(one) for one in esme.tick(90.0)]
 
-    def test_enquire_link_can_be_switched_off(self) -> None:
+    def test_s1_enquire_link_can_be_switched_off(self) -> None:
         """0 means never: no deadline, no PDU, no death."""
         esme, _ = pair(limits=SessionLimits(enquire_link_s=0))
         assert (math.inf, []) == (esme.next_deadline(), esme.tick(1e6))
@@ -145,7 +145,7 @@ class TestTime:
 
 
 class TestUnbinding:
-    def test_our_unbind_is_answered(self) -> None:
+    def test_s32_our_unbind_is_answered(self) -> None:
         """Unbound at both ends; both close; the SMSC's answer is in its queue."""
         esme, smsc = pair()
         assert smsc.receive_data(esme.unbind(1.0), 1.0) == [Unbound()]
@@ -153,7 +153,7 @@ class TestUnbinding:
         assert esme.receive_data(smsc.data_to_send(), 1.0) == [Unbound()]
         assert (esme.state, smsc.state) == (SessionState.CLOSED, SessionState.CLOSED)
 
-    def test_no_unbind_resp_in_time(self) -> None:
+    def test_s32_no_unbind_resp_in_time(self) -> None:
         """Clients that just close, or say nothing, are waited for 5 s."""
         esme, _ = pair()
         esme.unbind(1.0)

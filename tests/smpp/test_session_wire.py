@@ -45,7 +45,7 @@ class TestFraming:
 
     @pytest.mark.parametrize("length", [0, 4, 15, LIMITS.pdu_octets_max + 1, 0x7FFFFFFF, 0xFFFFFFFF])
     @pytest.mark.parametrize("octet_by_octet", [False, True])
-    def test_a_bad_length_is_judged_on_four_octets(self, length: int, octet_by_octet: bool) -> None:
+    def test_s21_a_bad_length_is_judged_on_four_octets(self, length: int, octet_by_octet: bool) -> None:
         """Nothing is buffered for it: nack with sequence 0, closed, the rest of the stream dropped."""
         _, smsc = pair()
         data = length.to_bytes(4, "big")
@@ -118,7 +118,7 @@ def _plain(event: object) -> object:
 
 
 class TestNacks:
-    def test_unmatched_nacks_in_a_row_close_the_session(self) -> None:
+    def test_s10_unmatched_nacks_in_a_row_close_the_session(self) -> None:
         """A peer that lost its frame nacks everything it reads; three are borne, the fourth closes."""
         esme, _ = pair()
         nack = codec.pdu(names.GENERIC_NACK, names.ESME_RINVCMDLEN, 0)
@@ -126,7 +126,7 @@ class TestNacks:
         assert [Closed] == [type(one) for one in esme.receive_data(nack, 1.0)]
         assert (esme.unmatched_nacks, esme.closing) == (4, True)
 
-    def test_a_nack_with_sequence_0_leaves_requests_in_flight(self) -> None:
+    def test_s9_a_nack_with_sequence_0_leaves_requests_in_flight(self) -> None:
         """Nobody knows which request it means: they wait for their time-out."""
         esme, _ = pair()
         submit(esme, "a")
