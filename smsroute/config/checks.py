@@ -202,6 +202,8 @@ def warnings(reader: Reader, config: Config) -> None:
         if config.routes and name not in named:
             at = reader.where[("networks", name)]
             reader.problems.warn(at, f"network `{name}` is in no route, expected one that names it")
+    for name, carrier in config.carriers.items():
+        _dialect(reader, carrier, ("carriers", name))
     used = {choice.carrier for route in config.routes for choice in (*route.carriers, *route.backup)}
     for name in config.carriers:
         if config.routes and name not in used:
@@ -213,6 +215,19 @@ def warnings(reader: Reader, config: Config) -> None:
             at = reader.where[("esmes", name)]
             reader.problems.warn(at, f"no route serves esme `{name}`, expected one that names it, or one for all")
         _doors(reader, config, name, esme)
+
+
+def _dialect(reader: Reader, carrier: Carrier, steps: Steps) -> None:
+    """Tell keys of a dialect that have nothing to say beside another."""
+    dialect, at = carrier.dialect, (*steps, "dialect")
+    if dialect.receipt_level == "none" and carrier.receipts == "always":
+        wanted = "expected `as-asked`: its dialect says that it sends none"
+        reader.problems.warn(
+            reader.where[(*steps, "receipts")], f"`receipts` of carrier `{carrier.name}` is `always`, {wanted}"
+        )
+    if dialect.match_by == "destination" and dialect.ids != "auto" and (*at, "ids") in reader.where:
+        wanted = "expected no `ids`: with `match_by: destination` none is read"
+        reader.problems.warn(reader.where[(*at, "ids")], f"`ids` of carrier `{carrier.name}` says nothing, {wanted}")
 
 
 def _certified(reader: Reader, route: Route, steps: Steps) -> None:

@@ -93,3 +93,21 @@ def test_what_is_wrong_is_told_with_its_place(folder: Any, written: str, told: s
     assert len(wrong.value.errors) == 1
     assert told in str(wrong.value)
     assert "carriers.yaml:2:" in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (
+            "receipts: always, dialect: {preset: no-receipts}",
+            "`receipts` of carrier `orange` is `always`, expected `as-as",
+        ),
+        ("dialect: {match_by: destination, ids: exact}", "`ids` of carrier `orange` says nothing, expected no `ids`"),
+        ("receipts: always, dialect: {receipt_level: network, ids: exact}", ""),
+    ],
+)
+def test_keys_that_say_nothing_beside_another_are_told(folder: Any, keys: str, told: str) -> None:
+    """A warning with the place; the folder loads all the same."""
+    carriers = f"carriers:\n  orange: {{system_id: a, password: {{env: PW}}, binds: [{{address: h:1}}], {keys}}}\n"
+    warnings = folder.load({"carriers.yaml": carriers}, {"PW": "x"}).warnings
+    assert [told in str(one) for one in warnings] == ([True] if told else [])
