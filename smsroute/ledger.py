@@ -86,7 +86,9 @@ class Ledger(Memory):
         self.queues.put(part)
         self.queues.watch(part, event.expires_at)
         if event.multipart:
-            self.multiparts.enter(event.multipart, event.parts, event.at)
+            pin = self.multiparts.enter(event.multipart, event.parts, event.at, event.part_id, event.number)
+            part.message_id, part.parts, part.number, part.whole = pin.message_id, event.parts, event.number, pin.said
+            self.families.join(part)
 
     def _attempted(self, event: Attempted) -> None:
         for part in self._parts(event.part_ids):
@@ -170,7 +172,8 @@ class Ledger(Memory):
     def _taken(self, part: Part, event: Responded) -> None:
         attempt = part.attempts[event.attempt]
         attempt.carrier_message_id, attempt.key = event.carrier_message_id, event.key
-        self._move(part, Cause.TAKEN if part.wants_receipt and not event.silent else Cause.TAKEN_SILENT)
+        awaits = (part.wants_receipt or event.awaits) and not event.silent
+        self._move(part, Cause.TAKEN if awaits else Cause.TAKEN_SILENT)
         if part.state == State.ACCEPTED and not part.ended_at:
             why = "; no receipt was asked for" if not part.wants_receipt else ", which sends no receipts"
             self._end(part, event.at, f"taken by the carrier{why}", "")
@@ -182,6 +185,8 @@ class Ledger(Memory):
                 self.counts.orphans_matched += 1
                 self._receipt(part, event.attempt, orphan, event.at)
                 self._claimed(part, orphan, event.at)
+        if part.whole is not None:
+            self._spoken_for(part, part.whole, event.at)
 
     def _doubted(self, event: Doubted) -> None:
         for part in self._parts(event.part_ids):
@@ -246,6 +251,12 @@ class Ledger(Memory):
             self.noticed.append(Noticed("claimed", orphan.carrier, part.destination_addr, part, told))
 
     def _receipt(self, part: Part, index: int, event: Receipted, at: float) -> None:
+        """See `_judged`; what speaks for a whole message ends the sisters too."""
+        self._judged(part, index, event, at)
+        if event.whole and part.message_id:
+            self._for_all(part, event, at)
+
+    def _judged(self, part: Part, index: int, event: Receipted, at: float) -> None:
         """`index`: the attempt it speaks of. `at`: now; an orphan came earlier, and what it ends ends now."""
         counts = self.counts
         self._changed[part.part_id] = part
@@ -275,6 +286,31 @@ class Ledger(Memory):
             if part.attempts:
                 part.attempts[index].told = event.state
             self._end(part, at, f"receipt from {event.carrier}: {event.word}", event.err)
+
+    def _for_all(self, part: Part, event: Receipted, at: float) -> None:
+        """The receipt of `part` speaks for all of its message that the same carrier took, now or later. One that came
+        too late to stand for its own part speaks for nobody."""
+        if event.state not in STATE_OF_RECEIPT or part.state not in (event.state, State.ACCEPTED):
+            return
+        pin = self.multiparts.get(part.multipart)
+        if pin is not None and pin.message_id == part.message_id:
+            pin.said = pin.said or event
+        for sister in self.families.sisters(part):
+            if not sister.final and sister.whole is None:
+                self._changed[sister.part_id] = sister
+                sister.whole = event
+                self._spoken_for(sister, event, at)
+
+    def _spoken_for(self, part: Part, event: Receipted, at: float) -> None:
+        """Its sister's receipt ends it, if the same carrier has it for certain; else it goes its own way."""
+        if part.state != State.SUBMITTED:
+            return
+        last = part.attempts[-1]
+        if last.carrier == event.carrier and last.blame == Blame.OK:
+            self._move(part, STATE_OF_RECEIPT[event.state])
+            last.told = event.state
+            self.counts.receipts_of_sisters += 1
+            self._end(part, at, f"receipt from {event.carrier} for the whole message: {event.word}", event.err)
 
     def _again(self, part: Part, index: int, event: Receipted) -> None:
         """A receipt says what the part is: the same one again, or that of another attempt, which tells a person why a

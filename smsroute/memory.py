@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from smsroute.families import Multipart, Multiparts
+from smsroute.families import Families, Multipart, Multiparts
 from smsroute.message import (
     Backlog,
     Cause,
@@ -92,6 +92,7 @@ class Memory:
         self.outboxes: dict[str, Outbox] = {}
         self.pages = Pages()
         self.in_doubt: dict[str, Part] = {}
+        self.families = Families()
         self.multiparts = Multiparts(multiparts_max, multipart_ttl_s)
         self.counts = Counts()
         self.last_part_id = ""  # ids sort by time: the newest this node has handed out
@@ -260,6 +261,7 @@ class Memory:
         del self.parts[part.part_id]
         self.by_state[part.state] -= 1
         self.ids.drop(part)
+        self.families.drop(part)
 
     def arrived(self, esme: str, page: OwedPage, through: int) -> None:
         """Rows up to number `through` of an ESME's disk tier, read back: they are next for its sessions."""
@@ -292,6 +294,7 @@ class Memory:
         named: list[tuple[float, str, str, Part, int]] = []
         for part in sorted(parts, key=lambda part: (part.ended_at, part.accepted_at, part.part_id)):
             self.parts[part.part_id] = part
+            self.families.join(part)
             self.by_state[part.state] += 1
             for index, attempt in enumerate(part.attempts):
                 key = attempt.key or attempt.carrier_message_id

@@ -167,6 +167,10 @@ class Part(msgspec.Struct, array_like=True, gc=False):
     session: int = 0  # the ESME's session it came by: its receipt prefers that one
     data_coding: int = 0  # as submitted: a rule may ask for it
     kept: bytes | None = b""  # `body` in a final state: b"" addresses only; what its receipt quotes; None: as it was
+    message_id: str = ""  # the id of its message's first part; "" = it is the whole message
+    parts: int = 0  # of its message, when it has several
+    number: int = 0  # which of them it is
+    whole: Receipted | None = None  # what a receipt for all parts said while this one could not be ended by it
 
     @property
     def final(self) -> bool:
@@ -220,6 +224,7 @@ class Accepted(Event, tag=2, frozen=True):
     parts: int = 0  # of its message, when it has several
     data_coding: int = 0
     kept: bytes | None = b""  # see Part
+    number: int = 0  # which of `parts` it is
 
 
 class Attempted(Event, tag=3, frozen=True):
@@ -256,6 +261,7 @@ class Responded(Event, tag=5, frozen=True):
     carrier: str = ""  # queue it waits in next; "" = the same
     why: str = ""
     silent: bool = False  # this carrier sends no receipts (`receipt_level: none`): taken is the last it says
+    awaits: bool = False  # a receipt was asked for the sake of its sisters, though it wants none itself
 
 
 class Doubted(Event, tag=6, frozen=True):
@@ -296,6 +302,7 @@ class Receipted(Event, tag=9, frozen=True):
     word: str = ""  # the state as the carrier wrote it
     destination_addr: str = ""  # whose handset it speaks of
     part_id: str = ""  # set when the store, not memory, knew it
+    whole: bool = False  # it speaks for all parts of its message that this carrier took (`receipts_on`)
 
 
 class Finished(Event, tag=10, frozen=True):

@@ -40,6 +40,7 @@ class Counts(msgspec.Struct):
     receipts_duplicate: int = 0
     receipts_conflicting: int = 0
     receipts_late: int = 0  # for a part that had left memory
+    receipts_of_sisters: int = 0  # parts that the receipt of another part of their message ended
     receipts_superseded: int = 0  # bad news of an attempt while a later one may still deliver
     orphans_parked: int = 0  # = matched + aged + those parked now
     orphans_matched: int = 0

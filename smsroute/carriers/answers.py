@@ -22,7 +22,8 @@ from typing import Final, Protocol, cast
 
 from smsroute.carriers.bind import Bind, Row
 from smsroute.carriers.station import Station
-from smsroute.config import Limits
+from smsroute.config import Carrier, Limits
+from smsroute.ledger import Ledger
 from smsroute.message import UNFIT, AnyEvent, Blame, Doubted, MessageClass, Part, Responded
 from smsroute.ports import Ports
 from smsroute.routing.outcome import Verdict, verdict
@@ -40,6 +41,7 @@ GIVE_UP: Final = 0.0
 class Board(Protocol):
     """What answers need of `carriers/dispatch`."""
 
+    ledger: Ledger
     ports: Ports
     limits: Limits
     journal: Journal
@@ -66,6 +68,7 @@ class Answers:
         taken: dict[str, list[float]] = {}
         asked: dict[str, int] = {}
         always = bind.carrier.receipts == "always"
+        for_all = bind.carrier.dialect.receipts_on != "every"
         silent = bind.carrier.dialect.receipt_level == "none"
         holds = station.holds if station.holds else None  # hardly ever does anything hold a destination
         for response in responses:
@@ -75,15 +78,18 @@ class Answers:
                     holds.answered(part.destination_addr)
                 message_id = response_message_id(response.body)
                 key = receipt.response_key(rule, message_id)
+                awaits = for_all and awaits_for_all(self._board.ledger, bind.carrier, part)
                 named = key if key != message_id else ""
-                events.append(Responded(part.part_id, attempt, wall, OK, 0, message_id, named, silent=silent))
+                events.append(
+                    Responded(part.part_id, attempt, wall, OK, 0, message_id, named, silent=silent, awaits=awaits)
+                )
                 if len(response.body) > len(message_id) + 1:
                     self._congestion_state(station, response, monotonic)
                 times = taken.get(network)
                 if times is None:
                     taken[network] = times = []
                 times.append(response.sent_at)
-                if (part.wants_receipt or always) and not silent:
+                if (part.wants_receipt or always or awaits) and not silent:
                     asked[network] = asked.get(network, 0) + 1
             else:
                 said = verdict(response.command_status, bind.carrier.outcomes)
@@ -173,3 +179,10 @@ def schedule_s(limits: Limits, message_class: MessageClass) -> tuple[float, ...]
     """The waits between tries of a class, in seconds; a class without its own has that of all."""
     own: tuple[float, ...] = getattr(limits, f"retry_schedule_{message_class.name.lower()}_s")
     return own or limits.retry_schedule_s
+
+
+def awaits_for_all(ledger: Ledger, carrier: Carrier, part: Part) -> bool:
+    """Whether `part` awaits a receipt that speaks for its whole message (`receipts_on: last | any`): somebody asked,
+    and it is the one that has it, or may."""
+    last = part.number == part.parts or carrier.dialect.receipts_on == "any"
+    return part.parts > 1 and last and ledger.families.asked(part)

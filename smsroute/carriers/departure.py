@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from smsroute.carriers.answers import Answers
+from smsroute.carriers.answers import Answers, awaits_for_all
 from smsroute.carriers.bind import Bind, Row
 from smsroute.carriers.station import Station
 from smsroute.ledger import Ledger
@@ -105,8 +105,15 @@ class Departures:
 
     def _body(self, bind: Bind, part: Part) -> bytes:
         """The submit_sm body as this carrier gets it: the ESME's own, but for what its contract with us asks."""
+        if part.parts > 1 and bind.carrier.dialect.receipts_on != "every":
+            asks = awaits_for_all(self._board.ledger, bind.carrier, part) or bind.carrier.receipts == "always"
+            return _asking(part, 1 if asks else 0)
         if part.wants_receipt in (2, 3) or (part.wants_receipt == 0 and bind.carrier.receipts == "always"):
             # An ESME that asks for failures only, or for successes, is told of those by us; we need to hear of both.
-            at = parse_sm(part.body).registered_delivery_at
-            return part.body[:at] + bytes(((part.body[at] & ~3) | 1,)) + part.body[at + 1 :]
+            return _asking(part, 1)
         return part.body
+
+
+def _asking(part: Part, registered_delivery: int) -> bytes:
+    at = parse_sm(part.body).registered_delivery_at
+    return part.body[:at] + bytes(((part.body[at] & ~3) | registered_delivery,)) + part.body[at + 1 :]

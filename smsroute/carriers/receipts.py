@@ -113,6 +113,10 @@ class Receipts:
                 said[part.part_id] = (part, event.state, event.err)
             elif part.ended_at == now:
                 said[part.part_id] = (part, part.state, part.err)
+            if event.whole:
+                for sister in self._ledger.families.sisters(part):
+                    if sister.ended_at == now and sister.state == event.state:
+                        said[sister.part_id] = (sister, sister.state, sister.err)
         return said.values()
 
     def _read(self, bind: Bind, spoken: Spoken, pdu: Pdu, now: float) -> tuple[int, Receipted | None, bool]:
@@ -136,6 +140,7 @@ class Receipts:
             told.err,
             told.word or told.state_name,
             told.source_addr,
+            whole=spoken.dialect.receipts_on != "every",
         )
         return names.ESME_ROK, event, told.certain
 

@@ -250,11 +250,11 @@ class Accept:
         expires_at = wall + esme.validity_s
         if submit.validity_period:
             expires_at = times.parse(submit.validity_period, wall) or expires_at  # checked above
-        multipart, parts = "", 0
+        multipart, parts, number = "", 0, 0
         if submit.esm_class & UDHI or submit.tlv:
             part_of = text.concat(submit.esm_class, submit.short_message, submit.tlv)
             if part_of is not None and part_of[1] > 1:
-                parts = part_of[1]
+                parts, number = part_of[1], part_of[2]
                 multipart = f"{esme.name} {source_addr} {destination_addr} {part_of[0]} {parts}"
         if esme.senders and not self._may_send_as(esme, source_addr):
             return THROTTLED
@@ -286,6 +286,7 @@ class Accept:
             parts,
             submit.data_coding,
             kept=kept,
+            number=number,
         )
 
     def _may_send_as(self, esme: Esme, source_addr: str) -> bool:

@@ -88,6 +88,8 @@ class Page:
     err: str = ""
     told_at: float = 0.0
     rested: int = 0
+    message: str = ""
+    heard_of: Receipted | None = None
 
     @property
     def over(self) -> bool:
@@ -113,6 +115,7 @@ class Naive:
         self.tally: Counter[str] = Counter()
         self.newest = ""
         self._clock = 0
+        self._ends = 0
         self._orphans_max, self._multiparts_max, self._ttl_s = orphans_max, multiparts_max, multipart_ttl_s
 
     # -- asked --------------------------------------------------------------------------------------------------------
@@ -155,7 +158,16 @@ class Naive:
         self.newest = max(self.newest, event.part_id)
         self.tally["accepted"] += 1
         if event.multipart:
-            self._spoke(event.multipart, event.at)
+            gone = [one for one in self.pins if one["key"] == event.multipart]
+            if gone and event.parts and gone[0].get("came", 0) >= event.parts <= gone[0]["went"]:
+                self.pins.remove(gone[0])  # all of it went: another message begins, which may take another way
+            pin = self._spoke(event.multipart, event.at)
+            pin["came"] = pin.get("came", 0) + 1
+            here = pin.setdefault("here", [])
+            if not here or event.number in here or len(here) >= event.parts:
+                pin.update(first=event.part_id, here=[], last_word=None)
+            pin["here"].append(event.number)
+            page.message, page.heard_of = pin["first"], pin["last_word"]
 
     def _attempted(self, event: Attempted) -> None:
         for page in self._known(event.part_ids):
@@ -243,15 +255,19 @@ class Naive:
         one.name, one.key = event.carrier_message_id, event.key
         if page.state not in UNANSWERED:
             self.tally["overtaken"] += 1
-        elif page.said.wants_receipt and not event.silent:
+        elif (page.said.wants_receipt or event.awaits) and not event.silent:
             page.state = State.SUBMITTED
         else:
             page.state = State.ACCEPTED
             asked = page.said.wants_receipt
             why = "taken by the carrier, which sends no receipts" if asked else ""
             self._over(page, event.at, why or "taken by the carrier; no receipt was asked for", "")
-        if not one.called:
-            return
+        if one.called:
+            self._called(page, event)
+        self._sister_spoke(page, event.at)
+
+    def _called(self, page: Page, event: Responded) -> None:
+        one = page.tries[event.attempt]
         self.names[one.carrier, one.called] = (page.said.part_id, event.attempt)
         for orphan in self.loose:
             if (orphan.carrier, orphan.keys[0]) == (one.carrier, one.called):
@@ -321,6 +337,31 @@ class Naive:
             self.tally["orphans_aged"] += 1
 
     def _speaks(self, page: Page, index: int, event: Receipted, at: float) -> None:
+        self._word(page, index, event, at)
+        if not (event.whole and page.message and event.state in RECEIPT_STATES):
+            return
+        if page.state not in (event.state, State.ACCEPTED):
+            return  # a late word
+        for pin in self.pins:
+            if pin["key"] == page.said.multipart and pin.get("first") == page.message and not pin["last_word"]:
+                pin["last_word"] = event
+        for _, sister in sorted(self.pages.items()):
+            if sister.message == page.message and sister is not page and not sister.over and not sister.heard_of:
+                sister.heard_of = event
+                self._sister_spoke(sister, at)
+
+    def _sister_spoke(self, page: Page, at: float) -> None:
+        """What was said for the whole message holds for a part that carrier is known to have."""
+        word = page.heard_of
+        if word is None or page.state is not State.SUBMITTED:
+            return
+        if page.tries[-1].taken and page.tries[-1].carrier == word.carrier:
+            page.tries[-1].told = word.state
+            page.state = State(word.state)
+            self.tally["receipts_of_sisters"] += 1
+            self._over(page, at, f"receipt from {word.carrier} for the whole message: {word.word}", word.err)
+
+    def _word(self, page: Page, index: int, event: Receipted, at: float) -> None:
         words = f"{event.at:.3f} {event.carrier} says {event.word}"
         hope = self._hope(page, index)
         if event.state not in RECEIPT_STATES:
@@ -401,7 +442,8 @@ class Naive:
     # -- habits -------------------------------------------------------------------------------------------------------
 
     def _over(self, page: Page, at: float, why: str, err: str) -> None:
-        page.ended, page.ended_at, page.why, page.err = self._clock, at, why, err
+        self._ends += 1
+        page.ended, page.ended_at, page.why, page.err = self._ends, at, why, err
         good = {State.DELIVERED: "delivered", State.EXPIRED: "expired", State.ACCEPTED: "handed_over"}
         self.tally[good.get(page.state, "failed")] += 1
         page.rested = 0 if page.owed else self._clock

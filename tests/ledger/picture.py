@@ -40,6 +40,7 @@ def of_ledger(ledger: Ledger) -> dict[str, Any]:
                     for one in part.attempts
                 ],
                 "end": (part.ended_at, part.why, part.err, part.told_at),
+                "family": (part.message_id, part.whole),
                 "facts": part.facts,
             }
             for part_id, part in ledger.parts.items()
@@ -109,6 +110,7 @@ def _page(page: Page) -> dict[str, Any]:
             for one in page.tries
         ],
         "end": (page.ended_at, page.why, page.err, page.told_at),
+        "family": (page.message, page.heard_of),
         "facts": page.facts,
     }
 

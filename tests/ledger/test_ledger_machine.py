@@ -152,6 +152,7 @@ class Walk:
             return
         rng, at = self.rng, self._later()
         esme, carrier = rng.choice(ESMES), rng.choice(CARRIERS)
+        total = rng.randint(2, 3)
         wants, multipart = rng.choice([0, 1, 1, 1, 2, 3]), rng.choice(["", "", "m1", "m2", "m3"])
         events: list[AnyEvent] = []
         ids: list[str] = []
@@ -173,6 +174,8 @@ class Walk:
                     "fr",
                     carrier,
                     multipart,
+                    parts=total if multipart else 0,
+                    number=rng.randint(1, total) if multipart else 0,
                     kept=rng.choice([b"", b"", b"address te", None]),
                 )
             )
@@ -197,7 +200,18 @@ class Walk:
             name = self._key()
             ids = self.rng.choice([(name.upper(), name), (name, "")])
             silent = self.rng.random() < 0.15
-            events.append(Responded(part_id, self._attempt(part_id), at, Blame.OK, 0, *ids, silent=silent))
+            events.append(
+                Responded(
+                    part_id,
+                    self._attempt(part_id),
+                    at,
+                    Blame.OK,
+                    0,
+                    *ids,
+                    silent=silent,
+                    awaits=self.rng.random() < 0.3,
+                )
+            )
         self._say(*events)
 
     def refuse(self) -> None:
@@ -245,12 +259,13 @@ class Walk:
     def _receipt(self, carrier: str, keys: list[str]) -> None:
         """As `carriers/receipts` does: whose it is by memory, else by the store."""
         at, state, number = self._later(), self.rng.choice(SAID), self.rng.choice(NUMBERS)
-        event = Receipted(carrier, at, keys, state, "000", "WORD", number)
+        whole = self.rng.random() < 0.4
+        event = Receipted(carrier, at, keys, state, "000", "WORD", number, whole=whole)
         meant = self.naive.means(event)
         assert self.ledger.whose(event) == (meant[0] if meant else "")
         closed = self.disk.closed
         stored = next((closed[carrier, key] for key in keys if (carrier, key) in closed), "")
-        self._say(Receipted(carrier, at, keys, state, "000", "WORD", number, meant[0] if meant else stored))
+        self._say(Receipted(carrier, at, keys, state, "000", "WORD", number, meant[0] if meant else stored, whole))
 
     def query(self) -> None:
         """A carrier was asked; it may have said a last word, and a receipt may say another."""
