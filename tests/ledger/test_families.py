@@ -1,0 +1,80 @@
+"""Parts of one message and the receipt that speaks for all: what it ends, and what it must leave alone."""
+
+from __future__ import annotations
+
+from smsroute.message import Accepted, Blame, Receipted, Responded, State
+from tests.ledger.desk import NUMBER, Desk
+
+
+def accept(desk: Desk, part_id: str, number: int, wants: int = 1) -> None:
+    """Part `number` of a message of three."""
+    desk.say(
+        Accepted(
+            part_id, desk.tick(), "acme", 2, "SHOP", NUMBER, b"address text", 7, wants, desk.now + 60, "fr", "orange",
+            "m", parts=3, number=number,
+        )
+    )  # fmt: skip
+
+
+def for_all(desk: Desk, key: str, state: State = State.DELIVERED) -> None:
+    """A receipt that speaks for the whole message."""
+    desk.say(Receipted("orange", desk.tick(), [key], state, "000", "WORD", NUMBER, whole=True))
+
+
+def test_a_sister_not_known_to_be_there_is_untouched() -> None:
+    """One due, one in doubt, one by another carrier: the receipt of the third ends none. The one in doubt ends when its
+    response comes."""
+    desk = Desk()
+    for number in (1, 2, 3):
+        accept(desk, f"P{number}", number)
+    desk.attempt("P1", "P2")
+    desk.take("P1", "a1")
+    desk.doubt("P2")
+    for_all(desk, "a1")
+    assert [desk[f"P{number}"].state for number in (1, 2, 3)] == [State.DELIVERED, State.IN_DOUBT, State.DUE]
+    desk.attempt("P3", carrier="sfr")
+    desk.take("P3", "s3")
+    assert desk["P3"].state == State.SUBMITTED
+    desk.take("P2", "a2")
+    assert (desk["P2"].state, desk.owed()) == (State.DELIVERED, ["P1", "P2"])
+
+
+def test_a_part_that_comes_after_the_receipt_is_of_the_message_too() -> None:
+    """The receipt of the first part overtook the others' submit_sm."""
+    desk = Desk()
+    accept(desk, "P1", 1)
+    desk.attempt("P1")
+    desk.take("P1", "a1")
+    for_all(desk, "a1")
+    accept(desk, "P2", 2)
+    desk.attempt("P2")
+    desk.take("P2", "a2")
+    assert desk["P2"].state == State.DELIVERED
+
+
+def test_a_reference_used_again_is_another_message() -> None:
+    """A number seen twice begins a message of its own: the receipt for one ends nothing of the other."""
+    desk = Desk()
+    accept(desk, "P1", 1)
+    accept(desk, "P2", 2)
+    accept(desk, "P3", 1)
+    accept(desk, "P4", 2)
+    assert [desk[part_id].message_id for part_id in ("P1", "P2", "P3", "P4")] == ["P1", "P1", "P3", "P3"]
+    desk.attempt("P1", "P2", "P3", "P4")
+    for number in (1, 2, 3, 4):
+        desk.take(f"P{number}", f"a{number}")
+    for_all(desk, "a1", State.UNDELIVERABLE)
+    assert [desk[f"P{n}"].final for n in (1, 2, 3, 4)] == [True, True, False, False]
+
+
+def test_a_part_that_wants_none_waits_for_its_sisters_sake() -> None:
+    """The last part is asked for all: it stays until its receipt came, and its own ESME is told nothing of it."""
+    desk = Desk()
+    accept(desk, "P1", 1)
+    accept(desk, "P3", 3, wants=0)
+    desk.attempt("P1", "P3")
+    desk.take("P1", "a1")
+    desk.say(Responded("P3", 0, desk.tick(), Blame.OK, 0, "a3", awaits=True))
+    assert desk["P3"].state == State.SUBMITTED
+    for_all(desk, "a3")
+    assert ([desk["P1"].state, desk["P3"].state], desk.owed()) == ([State.DELIVERED] * 2, ["P1"])
