@@ -189,7 +189,7 @@ def parts(db: sqlite3.Connection, where: str, values: Sequence[object]) -> list[
 
 def addressed(db: sqlite3.Connection, numbers: Sequence[str], since: float, until: float, limit: int) -> list[Part]:
     """Parts to these numbers, open or finished, the latest first. An open part is found by its packed octets, which
-    SQLite searches without the GIL: a million in half a second, and no index for each checkpoint to keep."""
+    SQLite searches without the GIL: a million in 0.7 s, and no index for each checkpoint to keep."""
     marks = ", ".join("?" * len(numbers))
     where = f"WHERE destination_addr IN ({marks}) AND accepted_at >= ? AND accepted_at < ?"
     found = parts(db, where + " ORDER BY accepted_at DESC LIMIT ?", (*numbers, since, until, limit))

@@ -17,7 +17,7 @@ import pytest
 
 from smsroute.cli import export, main
 from smsroute.ids import MessageIds
-from smsroute.message import Attempt, Part, Started, State, pack, pack_part
+from smsroute.message import Attempt, Part, Receipted, Started, State, pack, pack_part
 from smsroute.sim.temperament import Mode
 from smsroute.store import open_store
 from smsroute.store.base import Checkpoint, Page, StoreError
@@ -170,6 +170,18 @@ def test_beside_a_running_engine(running: Town, capsys: pytest.CaptureFixture[st
     told = {row["message_id"]: row for row in rows(captured.out)}[message_id]
     assert (told["state"], told["cost"], told["attempts"], told["network"]) == ("delivered", "0.03", "1", "33")
     assert captured.err.endswith(" in stdout\n")
+
+
+def test_what_the_journal_knows_better_than_the_checkpoint(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A message that ended behind the last checkpoint of a killed engine is shown once, and as ended."""
+    waits, ended = message(1, ended=False), message(2)
+    keep(folder, [ended], [waits])
+    with closing(open_store("sqlite:var/store", "t1", relative_to=folder)) as store:
+        told = Receipted("orange", NOW, ["1"], State.DELIVERED, "000", "DELIVRD", part_id=waits.part_id)
+        store.append(2, pack([told]))
+    assert run(folder, "--out", "-") == 0
+    told_rows = [(row["message_id"], row["state"]) for row in rows(capsys.readouterr().out)]
+    assert told_rows == [(waits.part_id, "delivered"), (ended.part_id, "delivered")]
 
 
 @pytest.mark.slow

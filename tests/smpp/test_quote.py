@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smsroute.smpp import names, receipt
@@ -16,6 +16,8 @@ from smsroute.smpp.quote import quotable
     st.sampled_from([0, 0x40, 0x43]),
     st.binary(max_size=300) | st.none(),
 )
+@example(b"\5\0\3\1\2\1the second part of a long text", 0, 0x40, None)
+@example(b"", 1, 0x40, b"\6\x08\4\1\1\2\1the first part of another one")
 def test_its_receipt_says_what_that_of_the_whole_says(
     short_message: bytes, data_coding: int, esm_class: int, payload: bytes | None
 ) -> None:

@@ -41,6 +41,21 @@ async def test_a_checkpoint_cuts_the_journal_and_loses_nothing(bench: Bench, aut
     assert other.journal.seq == bench.journal.seq == 3
 
 
+async def test_one_that_somebody_asks_for_waits_for_the_one_under_way(bench: Bench, autojump_clock: MockClock) -> None:
+    """Two at a time would write the older one behind the newer; each is whole before the next begins."""
+    await bench.journal.commit([accepted("P1")])
+    bench.blocking.takes_s = 10.0
+    bench.blocking.began.clear()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.journal.checkpoint)
+        await trio.sleep(0.5)
+        bench.blocking.takes_s = 0.01
+        await bench.journal.commit([accepted("P2")])
+        nursery.start_soon(bench.journal.checkpoint)
+    assert bench.blocking.began == ["checkpoint", "append", "trim", "checkpoint", "trim"]
+    assert sorted(bench.disk.open) == ["P1", "P2"]
+
+
 async def test_facts_that_touch_no_part_are_checkpointed_too(bench: Bench, autojump_clock: MockClock) -> None:
     """A carrier that sends nothing but strange receipts must not make the journal grow for ever."""
     for number in range(3):
