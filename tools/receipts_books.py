@@ -32,7 +32,7 @@ COUNTED = (
     "lost",
     "early",
     "doubled",
-    "doubted",
+    "died",
     "told",
     "matched",
     "missed",
@@ -159,6 +159,7 @@ def _count(row: dict[str, int], entries: Sequence[Entry]) -> None:
     for entry in entries:
         row["lost"] += entry.lost
         row["early"] += entry.early
+        row["died"] += entry.died
         row["doubled"] += any(fact.sent > 1 for fact in entry.facts)
         row["told"] += bool(last_words([entry]))
 

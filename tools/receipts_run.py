@@ -1,5 +1,5 @@
 """The mixed run of receipts: six carriers, each another dialect, early, doubled, lost and misplaced receipts, and an
-engine killed half-way; whether each receipt found its message, by the books of carriers and platform.
+engine killed now and then; whether each receipt found its message, by the books of carriers and platform.
 
 Rules:
 - Real TCP on loopback: the engine is a process of its own (`smsroute serve`), the carriers and the platform another
@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import datetime
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,7 +30,7 @@ from typing import Any
 import attrs
 import bench_run as bench
 from failover_run import start
-from receipts_town import KINDS
+from receipts_town import SETS
 
 from smsroute.config import Limits
 
@@ -44,6 +46,7 @@ COLUMNS: tuple[tuple[str, str, int], ...] = (  # figure, heading, width
     ("doubled",   "twice",     7),
     ("lost",      "lost",      6),
     ("elsewhere", "other",     7),
+    ("died",      "died",      6),
     ("matched",   "matched",   9),
     ("missed",    "missed",    7),
     ("wrong",     "wrong",     6),
@@ -64,7 +67,9 @@ def options(argv: list[str] | None = None) -> argparse.Namespace:
     """The knobs."""
     parser = argparse.ArgumentParser(prog="tools/receipts", description="Do receipts find their messages.")
     add = parser.add_argument
-    add("--seconds", type=float, default=60.0, help="of load; the engine is killed half-way (60)")
+    add("--seconds", type=float, default=60.0, help="of load (60)")
+    add("--kills", type=int, default=2, help="how often the engine is killed and started again meanwhile (2)")
+    add("--dialects", choices=tuple(SETS), default="usual", help="which six carriers (usual)")
     add("--rate", type=float, default=300.0, help="messages/s offered (300)")
     add("--seed", type=int, default=1, help="of the carriers' dice (1)")
     add("--delay", type=float, default=2.0, metavar="SECONDS", help="median of response to receipt (2)")
@@ -119,7 +124,7 @@ def faults(run: dict[str, Any]) -> list[str]:
 
 def run_once(args: argparse.Namespace, where: Path) -> dict[str, Any]:
     """Everything up, the load with a kill in its middle, everything down; the figures. Raises bench.Failed."""
-    ports = bench.free_ports(len(KINDS) + 1)
+    ports = bench.free_ports(len(SETS[args.dialects]) + 1)
     told = orders(args, where, ports)
     write_config(args, where, told)
     serve = [*bench.SMSROUTE, "serve", "--config", str(where), "--log-format", "json"]
@@ -129,32 +134,49 @@ def run_once(args: argparse.Namespace, where: Path) -> dict[str, Any]:
         engine = start(args, stack, where, "engine", serve)
         bench.await_ready(engine, where / "engine.log")
         assert town.stdin is not None
+        began = datetime.datetime.now(datetime.UTC)
         town.stdin.write("go\n")
         town.stdin.flush()
-        bench.event(town, "kill", bench.READY_WITHIN_S + args.seconds, where / "town.log")
-        engine.send_signal(signal.SIGKILL)
-        engine.wait()
-        (where / "engine.log").rename(where / "engine-1.log")
-        engine = start(args, stack, where, "engine", serve)
-        bench.await_ready(engine, where / "engine.log")
-        town.stdin.write("up\n")
-        town.stdin.flush()
+        for life in range(1, args.kills + 1):
+            bench.event(town, "kill", bench.READY_WITHIN_S + args.seconds, where / "town.log")
+            engine.send_signal(signal.SIGKILL)
+            engine.wait()
+            (where / "engine.log").rename(where / f"engine-{life}.log")
+            engine = start(args, stack, where, "engine", serve)
+            bench.await_ready(engine, where / "engine.log")
+            town.stdin.write("up\n")
+            town.stdin.flush()
         done = bench.event(town, "done", args.seconds + told["settle"] + bench.READY_WITHIN_S, where / "town.log")
+        for name, row in done["carriers"].items():
+            row["learnt"], row["learnt_s"] = learnt(where, name, began)
     del done["event"]
     done["unread"] = sum(row["refused"] for row in done["carriers"].values())
     return done
+
+
+def learnt(where: Path, carrier: str, began: datetime.datetime) -> tuple[str, float]:
+    """What `auto` learnt of a carrier's ids by the engine's log, and how many seconds after the traffic began."""
+    for log in sorted(where.glob("engine*.log"), key=lambda path: path.stat().st_mtime):
+        for line in log.read_text(encoding="utf-8").splitlines():
+            if "ids.learnt" in line and (said := json.loads(line)).get("carrier") == carrier:
+                at = datetime.datetime.fromisoformat(said["timestamp"])
+                rule = re.search(r"learnt (\S+)", said["what"])
+                return rule[1] if rule else said["what"], max(0.0, (at - began).total_seconds())
+    return "", 0.0
 
 
 def orders(args: argparse.Namespace, where: Path, ports: list[int]) -> dict[str, Any]:
     """What the town is told."""
     return {
         "seed": args.seed,
+        "dialects": args.dialects,
+        "kills": args.kills,
         "rate": args.rate,
         "seconds": args.seconds,
         "delay": args.delay,
         "settle": args.validity + args.grace + 30.0,
         "engine": ports[0],
-        "carriers": dict(zip(KINDS, ports[1:], strict=True)),
+        "carriers": dict(zip(SETS[args.dialects], ports[1:], strict=True)),
         "control": str(where / "control.sock"),
         "password": bench.PASSWORD,
     }
@@ -178,7 +200,7 @@ def write_config(args: argparse.Namespace, where: Path, told: dict[str, Any]) ->
     for name, port in told["carriers"].items():
         config.append(
             f"  {name}: {{system_id: smsroute, password: {{plain: pw}}, window: 100, rate: {args.rate:g}/s, "
-            f"reconnect_max: 5s, dialect: {KINDS[name].dialect}, "
+            f"reconnect_max: 5s, dialect: {SETS[args.dialects][name].dialect}, "
             f"binds: [{{address: '127.0.0.1:{port}', mode: transceiver, count: 2}}]}}"
         )
     choices = ", ".join(f"{{carrier: {name}, cost: 0.03, weight: 1}}" for name in told["carriers"])
@@ -197,7 +219,7 @@ def table(run: dict[str, Any]) -> None:
     """Figures for people."""
     print("".join(_cell(heading, width) for _, heading, width in COLUMNS).rstrip())
     for name, row in run["carriers"].items():
-        rule = row["dialect"].strip("{}").removeprefix("ids: ")
+        rule = row["dialect"].strip("{}").removeprefix("ids: ").partition(",")[0]
         auto = f"  {row['learnt']} after {row['learnt_s']:.1f} s" if row["learnt"] else ""
         shown = {**row, "carrier": name, "ids": row["words"].split()[0].removeprefix("ids="), "rule": rule}
         print("".join(_cell(str(shown.get(key, auto)), width) for key, _, width in COLUMNS).rstrip())

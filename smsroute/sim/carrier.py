@@ -354,7 +354,6 @@ class SimCarrier:
             self._answer_later(link, good, now)
 
     def _count_rate(self, submits: int, now: float) -> None:
-        """The busiest whole second."""
         self._second_submits = submits + (self._second_submits if int(now) == self._second else 0)
         self._second = int(now)
         self._top("submits_s_max", self._second_submits)
@@ -399,6 +398,8 @@ class SimCarrier:
         self._dirty[link] = None
         if not submits:
             return
+        for submit in submits if not link.up and self.book is not None else ():
+            submit.entry.died = True  # type: ignore[union-attr]  # it has one
         now = self._clock.monotonic()
         if self._judge.temperament.receipts_intermediate:
             self._queue(link, self._teller.on_the_way(submits, link.tlvs))

@@ -49,6 +49,7 @@ class Entry(msgspec.Struct):
     wants: bool  # a receipt
     lost: bool = False  # the temperament lost its receipt
     early: bool = False  # its receipt left before its response
+    died: bool = False  # its link was gone before its response could leave
     facts: list[Fact] = msgspec.field(default_factory=list)
 
     @property

@@ -81,7 +81,10 @@ SHAPES: Final[dict[Text, str]] = {
     Text.TLV_ONLY:     "",
 }
 SHAPES[Text.VENDOR] = SHAPES[Text.PLAIN]
-CODES: Final = {"DELIVRD": "00", "ENROUTE": "01"}  # of the comma form; any other word is 02
+CODES: Final = {  # of the comma form
+    "DELIVRD": "00", "ENROUTE": "01", "UNDELIV": "02", "EXPIRED": "03", "REJECTD": "04", "DELETED": "05",
+    "ACCEPTD": "06", "UNKNOWN": "07",
+}
 OCTETS_MAX: Final = 254  # in short_message
 DATE: Final = {Dates.MINUTES: "%y%m%d%H%M", Dates.SECONDS: "%y%m%d%H%M%S", Dates.CENTURY: "%Y%m%d%H%M%S"}
 # fmt: on
@@ -152,7 +155,7 @@ class Form:
                 stat=said.word,
                 err=said.err,
                 text=quoted,
-                code=CODES.get(said.word, "02"),
+                code=CODES[said.word],
                 destination=said.destination,
                 source=said.source,
             )

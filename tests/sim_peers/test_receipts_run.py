@@ -101,7 +101,7 @@ def test_a_missed_target_is_named() -> None:
 
 @pytest.mark.slow
 def test_a_short_run() -> None:
-    """Six dialects, an engine killed half-way: no receipt goes to the wrong message, nobody is told twice or never."""
+    """Six dialects, an engine killed twice: no receipt goes to the wrong message, nobody is told twice or never."""
     command = [sys.executable, str(TOOLS / "receipts_run.py"), "--seconds", "6", "--rate", "150", "--delay", "0.5"]
     done = subprocess.run(
         [*command, "--validity", "8", "--grace", "4", "--adopt-after", "2", "--json"],
