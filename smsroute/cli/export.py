@@ -92,19 +92,25 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _parts(reader: Reader, since: float, until: float, source: str) -> Iterator[Part]:
-    """Parts accepted in [since, until), in the order of their ids, at most some pages of them in memory. Raises
-    StoreError."""
+    """Parts accepted in [since, until) and what follows of their messages, in the order of their ids, a page at a time.
+    Raises StoreError."""
     from smsroute import ids
+    from smsroute.ops.records import PARTS_WAIT_S
 
+    def wanted(part: Part) -> bool:
+        later = part.parts > 1 and part.message_id != part.part_id
+        return since <= part.accepted_at < (last if later else until)
+
+    last = until + PARTS_WAIT_S
     behind: dict[str, Part] = {}  # what a killed engine's journal knows better than its last checkpoint
     counts = reader.counts(inf)
     if source == "no engine runs" and counts.last_seq > counts.through:
         known = trace.replayed(reader).parts.values()
-        behind = {part.part_id: part for part in known if since <= part.accepted_at < until}
-    after, before = ids.lowest(since), ids.lowest(until + CLOCK_SET_BACK_S)
+        behind = {part.part_id: part for part in known if wanted(part)}
+    after, before = ids.lowest(since), ids.lowest(last + CLOCK_SET_BACK_S)
     while True:
-        page = reader.page(after, before, since, until, PAGE_ROWS)
-        for part in page.parts:
+        page = reader.page(after, before, since, last, PAGE_ROWS)
+        for part in filter(wanted, page.parts):
             yield behind.pop(part.part_id, part)
         if not page.through:
             break

@@ -58,6 +58,9 @@ class Tried(msgspec.Struct):
     cost: float
 
 
+PARTS_WAIT_S: Final = 3600.0
+"""Between the first and the last part of a message, as limits.multipart_ttl has it by default."""
+
 ATTEMPT_COLUMNS: Final = ("message_id", *Tried.__struct_fields__)
 
 
@@ -69,8 +72,32 @@ class Record(msgspec.Struct):
 
 
 def messages(parts: Iterable[Part]) -> Iterator[list[Part]]:
-    """The parts of each message together. Until parts know their message each is one by itself."""
-    return ([part] for part in parts)
+    """The parts of each message together, in order of their numbers; `parts` come in the order they were accepted.
+
+    A message that has not all its parts is given when PARTS_WAIT_S are over or nothing follows. One whose first part is
+    not among them is not given: it began before, and is told there.
+    """
+    waiting: dict[str, list[Part]] = {}
+    for part in parts:
+        if part.parts < 2 or not part.message_id:
+            yield [part]
+            continue
+        some = waiting.setdefault(part.message_id, [])
+        some.append(part)
+        if len(some) >= part.parts:
+            yield from _whole(waiting.pop(part.message_id))
+        while waiting:
+            key, oldest = next(iter(waiting.items()))
+            if oldest[0].accepted_at > part.accepted_at - PARTS_WAIT_S:
+                break
+            yield from _whole(waiting.pop(key))
+    for some in waiting.values():
+        yield from _whole(some)
+
+
+def _whole(parts: list[Part]) -> Iterator[list[Part]]:
+    if any(part.part_id == part.message_id for part in parts):
+        yield sorted(parts, key=lambda part: part.number)
 
 
 def record(parts: Sequence[Part], network: Network) -> Record:
@@ -83,7 +110,7 @@ def record(parts: Sequence[Part], network: Network) -> Record:
     tried = [(part.part_id, n, one) for part in parts for n, one in enumerate(part.attempts, 1)]
     sent = [one.at for _, _, one in tried if not one.withdrawn]
     message = (
-        first.part_id,
+        first.message_id or first.part_id,
         first.esme,
         _CLASSES[first.message_class],
         first.source_addr,

@@ -83,6 +83,23 @@ def test_every_message_of_the_range_open_ones_too(
     assert "secret" not in captured.out
 
 
+def test_a_message_of_several_parts_is_in_the_range_of_its_first(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One row with its parts, their costs together, also where the range ends between them; the next range has none."""
+    parts = [message(number) for number in range(4)]
+    for number, part in enumerate(parts[:3], 1):
+        part.message_id, part.parts, part.number = parts[0].part_id, 3, number
+    keep(folder, parts[:1] + parts[2:], parts[1:2])
+    middle = str(parts[1].accepted_at)
+    assert run(folder, "--until", middle, "--out", "-") == 0
+    (told,) = rows(capsys.readouterr().out)
+    assert (told["message_id"], told["parts"], told["cost"], told["attempts"]) == (parts[0].part_id, "3", "0.09", "3")
+    assert [one["part_id"] for one in json.loads(told["attempts_json"])] == [part.part_id for part in parts[:3]]
+    assert run(folder, "--since", middle, "--out", "-") == 0
+    assert [row["message_id"] for row in rows(capsys.readouterr().out)] == [parts[3].part_id]
+
+
 def test_who_and_by_whom(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--carrier shows those it was offered, --esme those of one customer, --mask hides the numbers."""
     keep(folder, [message(1), message(2, carrier="gone")])

@@ -84,10 +84,38 @@ def test_masked() -> None:
     assert hidden.message[5:] == row.message[5:]
 
 
-def test_each_part_is_a_message_of_its_own() -> None:
-    """Until parts know their message."""
-    parts = [part_after(), part_after()]
-    assert list(messages(parts)) == [[parts[0]], [parts[1]]]
+def of_message(message_id: str, number: int, parts: int = 3, at: float = T0) -> Part:
+    part = part_after()
+    part.part_id = f"{message_id}{number}"
+    part.message_id, part.number, part.parts, part.accepted_at = f"{message_id}1", number, parts, at
+    return part
+
+
+def ids_of(parts: list[Part]) -> list[list[str]]:
+    return [[part.part_id for part in some] for some in messages(parts)]
+
+
+def test_the_parts_of_a_message_come_together() -> None:
+    """However they were mixed up with others, in order of their numbers; what is alone goes by itself."""
+    alone = part_after()
+    parts = [
+        of_message("A", 1),
+        alone,
+        of_message("B", 1, 2),
+        of_message("A", 3),
+        of_message("A", 2),
+        of_message("B", 2, 2),
+    ]
+    assert ids_of(parts) == [["P"], ["A1", "A2", "A3"], ["B1", "B2"]]
+    row = dict(zip(MESSAGE_COLUMNS, record([parts[0], parts[4], parts[3]], lambda part: "").message, strict=True))
+    assert (row["message_id"], row["parts"]) == ("A1", 3)
+
+
+def test_a_message_that_is_never_complete() -> None:
+    """It is given with what came of it, after an hour or at the end; without its first part it is another range's."""
+    late = of_message("C", 1, at=T0 + 4000)
+    assert ids_of([of_message("A", 1), late, of_message("C", 2, at=T0 + 4001)]) == [["A1"], ["C1", "C2"]]
+    assert ids_of([of_message("B", 2), of_message("B", 3)]) == []
 
 
 @given(st.floats(min_value=1.0, max_value=4e9))
