@@ -78,3 +78,23 @@ def test_a_part_that_wants_none_waits_for_its_sisters_sake() -> None:
     assert desk["P3"].state == State.SUBMITTED
     for_all(desk, "a3")
     assert ([desk["P1"].state, desk["P3"].state], desk.owed()) == ([State.DELIVERED] * 2, ["P1"])
+
+
+def test_a_family_outlives_a_restart() -> None:
+    """From a checkpoint: a receipt ends the sisters then, too, and what was said before holds for one answered later."""
+    desk = Desk()
+    for number in (1, 2):
+        accept(desk, f"P{number}", number)
+    desk.attempt("P1", "P2")
+    desk.take("P1", "a1")
+    desk.take("P2", "a2")
+    changes = desk.ledger.take()
+    other = desk.rebuilt(dict(changes.open), changes.state, len(desk.events))
+    for_all(other, "a1")
+    assert [other["P1"].state, other["P2"].state] == [State.DELIVERED] * 2
+    accept(other, "P3", 3)
+    other.attempt("P3")
+    changes = other.ledger.take()
+    third = other.rebuilt(dict(changes.open), changes.state, len(other.events))
+    third.take("P3", "a3")
+    assert third["P3"].state == State.DELIVERED
