@@ -81,7 +81,7 @@ def test_a_part_that_wants_none_waits_for_its_sisters_sake() -> None:
 
 
 def test_a_family_outlives_a_restart() -> None:
-    """From a checkpoint: a receipt ends the sisters then, too, and what was said before holds for one answered later."""
+    """From a checkpoint: a receipt ends the sisters then too, and what was said before holds for an answer later."""
     desk = Desk()
     for number in (1, 2):
         accept(desk, f"P{number}", number)
