@@ -147,6 +147,24 @@ class TestCancel:
             assert await cancel(raw, message_id) == names.ESME_RCANCELFAIL
             assert part.state == State.DELIVERED
 
+    async def test_one_that_leaves_meanwhile(self, tmp_path: Path, autojump_clock: Clock) -> None:
+        """An attempt written down a moment before the cancel is ahead of it: ESME_RCANCELFAIL, and it is sent."""
+        slow = Temperament(response_delay="fixed:5", receipt_delay="fixed:1")
+        async with house(tmp_path, carriers={"orange": slow}, carrier=HELD) as it:
+            raw = await bound(it)
+            first = await submit(raw)
+            message_id = await submit(raw, number=3)
+            parts, dispatch = it.engine.ledger.parts, it.engine.dispatch
+            it.blocking.latency_s = (1.0, 1.0)
+            with trio.fail_after(20):
+                while not (parts[first].state == State.SUBMITTED and dispatch.in_flight):  # noqa: ASYNC110 - nobody tells
+                    await trio.sleep(0.05)
+            assert parts[message_id].state == State.DUE
+            assert await cancel(raw, message_id) == names.ESME_RCANCELFAIL
+            it.blocking.latency_s = (0.0002, 0.003)
+            await trio.sleep(20)
+            assert parts[message_id].state == State.DELIVERED
+
     async def test_one_that_was_in_doubt_and_goes_again(self, tmp_path: Path, autojump_clock: Clock) -> None:
         """A part that waits to be sent again after an attempt in doubt may be on a handset by now: too late."""
         routes = '- {name: all, to: [""], in_doubt: {default: {resend_after: 1s}}, carriers: [{carrier: orange}]}'

@@ -111,6 +111,27 @@ class TestHashed:
             assert it.engine.doors.sessions("acme") == []
             assert it.engine.doors.clients == {}
 
+    async def test_cut_off_while_it_was_checked(self, tmp_path: Path, autojump_clock: Clock) -> None:
+        """A link that is closed while a thread still computes its hash is not told as bound when the thread is done."""
+        async with house(tmp_path, esmes=HASHED) as it:
+            it.blocking.latency_s = (2.0, 2.0)
+            raw = await it.dial()
+            async with trio.open_nursery() as nursery:
+
+                async def bind() -> None:
+                    with trio.move_on_after(1):
+                        await raw.bind()
+
+                nursery.start_soon(bind)
+                await trio.sleep(0.5)
+                (client,) = it.engine.doors.clients.values()
+                client.link.close("a test")
+                await trio.sleep(5)
+            assert it.engine.doors.porter.checks == 1
+            assert client.esme is None
+            assert it.engine.doors.clients == {}
+            it.blocking.latency_s = (0.0002, 0.003)
+
 
 class TestGuesses:
     async def test_slowed(self, tmp_path: Path, autojump_clock: Clock) -> None:
