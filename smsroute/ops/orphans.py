@@ -40,6 +40,8 @@ def why(orphan: Receipted, carrier: Carrier | None) -> str:
     """Why it matches nothing, as far as it can be told from the outside."""
     if carrier is None:
         return "its carrier left the config"
+    if carrier.dialect.match_by == "destination":
+        return "id matching off (match_by: destination), and no one message fits"
     return "unknown id"
 
 

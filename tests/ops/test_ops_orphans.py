@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import attrs
+
+from smsroute.config import Carrier, Dialect, Secret
 from smsroute.message import Receipted, State
-from smsroute.ops.orphans import document
+from smsroute.ops.orphans import document, why
 
 NOW = 1_800_000_000.0
 
@@ -26,6 +29,15 @@ def test_counted_by_carrier_with_the_oldest_and_the_newest_in_the_sample() -> No
     assert (first["sample"][0]["state"], first["sample"][0]["word"]) == ("delivered", "DELIVRD")
     assert first["why"] == {"its carrier left the config": 101}
     assert len(second["sample"]) == 2
+
+
+def test_why_by_the_carriers_dialect() -> None:
+    """An id nobody knows, or ids that are not looked at."""
+    carrier = Carrier("sfr", "s", Secret(b"pw"), ())
+    blind = attrs.evolve(carrier, dialect=Dialect(match_by="destination"))
+    (orphan,) = parked("sfr", 1)
+    assert why(orphan, carrier) == "unknown id"
+    assert why(orphan, blind).startswith("id matching off")
 
 
 def test_none_and_no_sample() -> None:
