@@ -23,6 +23,8 @@ HASH_MEMORY_OCTETS_MAX: Final = 256 << 20
 HASH_OCTETS_MAX: Final = 256
 KINDS: Final = ("scrypt", "argon2")
 LN: Final = 15  # 2**15 rounds of r=8: 32 MiB and some 90 ms; RFC 7914 suggests 2**14 where people wait
+LANES: Final = 1
+"""Of argon2: each is a thread of its own, and four of them take both cores from the event loop (gaps of 90 ms seen)."""
 _SCRYPT: Final = re.compile(
     r"\$scrypt\$ln=([0-9]{1,2}),r=([0-9]{1,3}),p=([0-9]{1,2})\$([A-Za-z0-9+/]{8,86})\$([A-Za-z0-9+/]{22,86})", re.ASCII
 )
@@ -75,7 +77,7 @@ def make(kind: str, password: bytes, salt: bytes) -> str:
         return f"$scrypt$ln={LN},r=8,p=1${_base64(salt)}${_base64(made)}"
     import argon2
 
-    return argon2.PasswordHasher().hash(password, salt=salt)
+    return argon2.PasswordHasher(parallelism=LANES).hash(password, salt=salt)
 
 
 def _scrypt(text: str) -> tuple[int, int, int, bytes, bytes]:
