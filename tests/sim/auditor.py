@@ -446,9 +446,7 @@ class Auditor:
     def _final(self, paper: Paper, story: Story) -> None:
         if paper.told_word and WORD_OF_STATE.get(story.state) != paper.told_word:
             self.breach("law 5", f"{paper.part_id} was told as {paper.told_word} and is {story.state}")
-        # A platform that submits in doubt again makes two parts of one text: whose word it was cannot be told from it.
-        alone = len(self.by_token[paper.token]) == 1
-        if self.clocks_agree and alone and (why := paper.overruled()):
+        if self.clocks_agree and len(self.by_token[paper.token]) == 1 and (why := paper.overruled()):
             self.breach("law 5", f"{paper.part_id}: {why}")
         owes = paper.wants_receipt == 1 or (paper.wants_receipt == 2 and story.state != "DELIVERED")
         if owes and paper.ticked_in < 0:

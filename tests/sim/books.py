@@ -94,7 +94,10 @@ class Paper:
         return len(err) == ERR_CHARACTERS and (word, err) not in self.said
 
     def overruled(self) -> str:
-        """A second last word that took the place of the first, long after it was answered; "" while all is well."""
+        """A second last word that took the place of the first, long after it was answered; "" while all is well.
+
+        Not asked of a text that its platform submitted twice: whose of the two a word is cannot be told from the text.
+        """
         taken = [attempt for attempt in self.attempts if not attempt.refused and not attempt.withdrawn]
         if len(taken) != 1 or len(self.answered) < 2:
             return ""

@@ -126,8 +126,8 @@ def test_no_receipt_is_ever_given_to_another_message(
     drive(carrier, numbers, rng, early, late)
     assert carrier.wrong == 0
     allowed = {rule} if rule else {"hex-dec", "exact", f"{TLV} exact, {TEXT} hex-dec"}
-    if name in ("upper", "prefixed"):
-        allowed |= {"exact"}
+    if name in ("upper", "prefixed", "receipt padded", "response padded"):
+        allowed |= {"exact"}  # ids without letters, or too long to be padded, come back as they were written
     assert carrier.learner.rule in allowed, carrier.learner.words()
     assert carrier.matched > 300, (carrier.learner.words(), carrier.missed)
 
