@@ -28,7 +28,7 @@ from smsroute.esmes.accept import Accept
 from smsroute.esmes.client import Client
 from smsroute.esmes.commands import SERVED, Commands
 from smsroute.esmes.deliver import Deliver
-from smsroute.esmes.porter import COME_IN, Porter, Verdict
+from smsroute.esmes.porter import COME_IN, SLOWED, Porter, Verdict
 from smsroute.link import BROKEN, Link, session_limits
 from smsroute.message import Part
 from smsroute.ports import Listener, Ports, why_no_tls
@@ -232,7 +232,8 @@ class Doors:
         client.link.write(client.session.respond_bind(request, status, SYSTEM_ID, now))
         if status != names.ESME_ROK:
             self.refused[names.status_name(status)] += 1
-            log.warning("bind.refused", peer=client.peer, system_id=request.system_id[:64], reason=why)
+            if why is not SLOWED:
+                log.warning("bind.refused", peer=client.peer, system_id=request.system_id[:64], reason=why)
             client.link.finish(f"bind refused: {why}")
             return
         client.esme = esme = self._config.esmes[request.system_id]

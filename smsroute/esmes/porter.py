@@ -32,6 +32,10 @@ log: Final = structlog.get_logger("smsroute.esme")
 Verdict = tuple[int, str]
 """(command_status of the answer, why)."""
 
+SLOWED: Final = "too many wrong passwords"
+"""Why of a bind that is refused unheard. Told to the log once for each password that was looked at (`bind.slowed`):
+whoever guesses would fill the disk."""
+
 COME_IN: Final = (names.ESME_ROK, "")
 
 
@@ -65,9 +69,9 @@ class Porter:
         name = esme.name if esme is not None else ""
         offered = request.password.encode("latin-1", "replace")
         if not self._guesses.may(peer, name, now):
-            return self._slow_down(peer, name, now)
+            return self._slow_down()
         if esme is None:
-            self._guesses.wrong(peer, name, now)
+            self._wrong(peer, name)
             return names.ESME_RINVSYSID, "unknown system_id"
         if not esme.password.hashed:
             return self._told(peer, esme, esme.password.matches(offered))
@@ -77,13 +81,19 @@ class Porter:
         if right:
             self._guesses.right(peer, esme.name)
             return COME_IN
-        self._guesses.wrong(peer, esme.name, self._ports.clock.monotonic())
+        self._wrong(peer, esme.name)
         return names.ESME_RINVPASWD, "wrong password"
 
-    def _slow_down(self, peer: str, name: str, now: float) -> Verdict:
+    def _wrong(self, peer: str, name: str) -> None:
+        now = self._ports.clock.monotonic()
+        self._guesses.wrong(peer, name, now)
+        if not self._guesses.may(peer, name, now):
+            wait_s = round(self._guesses.wait_s(peer, name, now), 3)
+            log.warning("bind.slowed", peer=peer, esme=name or None, wait_s=wait_s, refused=self.slowed)
+
+    def _slow_down(self) -> Verdict:
         self.slowed += 1
-        wait_s = self._guesses.wait_s(peer, name, now)
-        return names.ESME_RBINDFAIL, f"too many wrong passwords from {peer}, the next is looked at in {wait_s:.0f} s"
+        return names.ESME_RBINDFAIL, SLOWED
 
     async def _check(self, peer: str, esme: Esme, offered: bytes) -> Verdict:
         """A password of which we have a hash."""
@@ -99,7 +109,7 @@ class Porter:
                 return self._told(peer, esme, True)
             now = self._ports.clock.monotonic()
             if not self._guesses.may(peer, esme.name, now):  # those before us in the line were all wrong
-                return self._slow_down(peer, esme.name, now)
+                return self._slow_down()
             self.checks += 1
             right = await self._ports.blocking.run(esme.password.matches, offered)
         except BadHash as fault:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import argon2
+import structlog
 import trio
 import trustme
 
@@ -147,6 +148,17 @@ class TestGuesses:
             await trio.sleep(10)
             assert await _bind(it, "secret") == 0
             assert await _bind(it, "wrong") == names.ESME_RINVPASWD  # a right one cleared the debt
+
+    async def test_the_log_is_not_flooded(self, tmp_path: Path, autojump_clock: Clock) -> None:
+        """A thousand refused binds of who has to wait are no line in the log; that it has to wait is one."""
+        async with house(tmp_path, esmes=HASHED, limits="{password_guesses_max: 3, password_guess: 1h}") as it:
+            with structlog.testing.capture_logs() as lines:
+                for number in range(1000):
+                    await _bind(it, f"guess{number}")
+            assert [line["event"] for line in lines] == ["bind.refused", "bind.refused", "bind.slowed", "bind.refused"]
+            assert (lines[2]["peer"], lines[2]["esme"], round(lines[2]["wait_s"], -1)) == ("10.0.1.1", "acme", 3600)
+            assert it.engine.doors.porter.slowed == 997
+            assert it.engine.doors.refused["ESME_RBINDFAIL"] == 997
 
     async def test_many_at_once(self, tmp_path: Path, autojump_clock: Clock) -> None:
         """A hundred wrong ones at the same time are no way round it."""
