@@ -152,12 +152,12 @@ class TestCancel:
         slow = Temperament(response_delay="fixed:5", receipt_delay="fixed:1")
         async with house(tmp_path, carriers={"orange": slow}, carrier=HELD) as it:
             raw = await bound(it)
-            first = await submit(raw)
+            await submit(raw)
             message_id = await submit(raw, number=3)
-            parts, dispatch = it.engine.ledger.parts, it.engine.dispatch
+            parts, (bind,) = it.engine.ledger.parts, it.engine.binds
             it.blocking.latency_s = (1.0, 1.0)
             with trio.fail_after(20):
-                while not (parts[first].state == State.SUBMITTED and dispatch.in_flight):  # noqa: ASYNC110 - nobody tells
+                while not bind.reserved:  # noqa: ASYNC110 - nobody tells
                     await trio.sleep(0.05)
             assert parts[message_id].state == State.DUE
             assert await cancel(raw, message_id) == names.ESME_RCANCELFAIL
