@@ -38,6 +38,7 @@ class Multiparts:
         self._most = most
         self._ttl_s = ttl_s
         self._pins: OrderedDict[str, Multipart] = OrderedDict()
+        self.changed: dict[str, bool] = {}  # since a checkpoint, in order; True: spoke last, or gone
 
     def __len__(self) -> int:
         return len(self._pins)
@@ -55,8 +56,10 @@ class Multiparts:
         else:
             pin.last_at = at
             pins.move_to_end(key)
+        self.changed.pop(key, None)
+        self.changed[key] = True
         while len(pins) > self._most or next(iter(pins.values())).last_at < at - self._ttl_s:
-            pins.popitem(last=False)
+            self.changed[pins.popitem(last=False)[0]] = True
         return pin
 
     def enter(self, key: str, total: int, at: float, part_id: str = "", number: int = 0) -> Multipart:
@@ -79,6 +82,7 @@ class Multiparts:
         """One of its parts is not with the carrier after all: the message may go elsewhere if no other part went."""
         pin = self._pins.get(key)
         if pin is not None and pin.went > 0:
+            self.changed.setdefault(key, False)
             pin.went -= 1
             if pin.went == 0:
                 pin.carrier = pin.bind = ""

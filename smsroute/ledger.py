@@ -259,6 +259,8 @@ class Ledger(Memory):
     def _judged(self, part: Part, index: int, event: Receipted, at: float) -> None:
         """`index`: the attempt it speaks of. `at`: now; an orphan came earlier, and what it ends ends now."""
         counts = self.counts
+        if self._frozen:
+            self._before(part.part_id)
         self._changed[part.part_id] = part
         cause = STATE_OF_RECEIPT.get(event.state)
         if cause is None:
@@ -359,6 +361,8 @@ class Ledger(Memory):
                 self.pages.told.append((part_id, event.at))
                 self._told_of_row(part_id, event.at, event.esme, event.dropped)
             else:
+                if self._frozen:
+                    self._before(part_id)
                 part.told_at = event.at
                 if event.dropped:
                     self.counts.dropped += 1

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Final, NamedTuple
 
 import msgspec
@@ -30,7 +31,6 @@ from smsroute.message import (
     State,
     pack_part,
     transition,
-    unpack_part,
 )
 from smsroute.outbox import Outbox, Pages
 from smsroute.queues import Queues
@@ -55,6 +55,64 @@ class Noticed(NamedTuple):
     told: int = 0  # the final State in which a claimed one ended its part
 
 
+class _Taken:
+    """A checkpoint in the making."""
+
+    def __init__(
+        self,
+        at_rest: dict[str, Part],
+        late: list[tuple[str, str]],
+        told: list[tuple[str, float]],
+        unsure: list[str],
+        numbers: dict[str, int],
+    ) -> None:
+        self.at_rest, self.late, self.told, self.unsure = at_rest, late, told, unsure
+        self.numbers = numbers  # of those that leave for the disk tier
+        self.open: list[tuple[str, bytes]] = []
+        self.owed: list[OwedRow] = []
+        self.leaving: list[Part] = []
+        self.facts: dict[str, int] = {}  # how many a leaving part had
+        self.counts = self.pins = b""
+        self.last_part_id = ""
+        self.orphans: list[Receipted] = []
+        self.packed_orphans: list[int] = []
+        self.pieces: list[bytes] = []
+
+    def put(self, part: Part) -> None:
+        """Pack it, where it belongs."""
+        part_id = part.part_id
+        if part.at_rest:
+            self.at_rest[part_id] = part  # came to rest, or learnt a late fact: then its row is written anew
+            return
+        packed = pack_part(part)
+        number = self.numbers.get(part_id)
+        if number is None:
+            self.open.append((part_id, packed))
+            return
+        self.owed.append(OwedRow(number, part.esme, part_id, part.ended_at, packed))
+        self.leaving.append(part)
+        if part.facts:
+            self.facts[part_id] = len(part.facts)
+
+    def changes(self) -> Changes:
+        """All of it."""
+        orphans = b"".join((_ARRAY, len(self.orphans).to_bytes(4, "big"), *self.pieces))
+        state = _PackedState(msgspec.Raw(self.counts), msgspec.Raw(orphans), msgspec.Raw(self.pins), self.last_part_id)
+        at_rest = list(self.at_rest.values())
+        return Changes(
+            self.open, at_rest, _encoder.encode(state), self.late, self.owed, self.leaving, self.told, self.unsure
+        )
+
+
+class _PackedState(msgspec.Struct):
+    """A _State whose parts are packed already."""
+
+    counts: msgspec.Raw
+    orphans: msgspec.Raw
+    multiparts: msgspec.Raw
+    last_part_id: str
+
+
 class _State(msgspec.Struct):
     """What the checkpoint keeps beside the parts."""
 
@@ -64,6 +122,8 @@ class _State(msgspec.Struct):
     last_part_id: str = ""
 
 
+_ARRAY: Final = b"\xdd"  # msgpack's array 32 and map 32: a length of four octets follows
+_MAP: Final = b"\xdf"
 _encoder = msgspec.msgpack.Encoder()
 _state_decoder = msgspec.msgpack.Decoder(_State)
 
@@ -102,6 +162,11 @@ class Memory:
         self.noticed: deque[Noticed] = deque(maxlen=NOTICED_MAX)
         self._changed: dict[str, Part] = {}
         self._at_rest: dict[str, Part] = {}  # since the last checkpoint
+        self._frozen: dict[str, Part] = {}  # of the checkpoint begun: those not packed yet, as they were
+        self._turns: Iterator[str] = iter(())
+        self._taking = _Taken({}, [], [], [], {})
+        self._departing: deque[Part] = deque()
+        self._pins: dict[str, bytes] = {}  # the multipart messages, packed, the longest silent first
         self._late: list[tuple[str, str]] = []
         self._finished: deque[Part] = deque()
         self._outbox_max = outbox_memory_max
@@ -132,6 +197,8 @@ class Memory:
         if part is None:
             self.counts.overtaken += 1
         else:
+            if self._frozen:
+                self._before(part_id)
             self._changed[part_id] = part
         return part
 
@@ -189,28 +256,69 @@ class Memory:
     # -- checkpoint and recovery --------------------------------------------------------------------------------------
 
     def take(self) -> Changes:
-        """What changed since the last call. Packed at one instant: the checkpoint is exactly the journal up to here."""
+        """What changed since the last call: `begin`, `pack` and `taken` in one."""
+        self.begin()
+        while self.pack(1 << 62):
+            pass
+        return self.taken()
+
+    def begin(self) -> None:
+        """A checkpoint is of this instant, exactly the journal up to here. What it writes is packed in slices while
+        life goes on (`pack`); a part that is about to change before its turn is packed then (`_before`)."""
+        while self.depart(1 << 62):
+            pass
         at_rest, self._at_rest = self._at_rest, {}
-        changed, self._changed = self._changed, {}
         late, self._late = self._late, []
         self._finished.extend(at_rest.values())
-        packed: list[tuple[str, bytes]] = []
-        for part_id, part in changed.items():
-            if part.at_rest:
-                at_rest[part_id] = part  # came to rest, or learnt a late fact: then its row is written anew
-            elif not (part.final and part_id in self.outboxes[part.esme].tail):
-                packed.append((part_id, pack_part(part)))
-        rows: list[OwedRow] = []
-        leaving: list[Part] = []
+        self._frozen, self._changed = self._changed, {}
+        numbers: dict[str, int] = {}
         for outbox in self.outboxes.values():
             if outbox.tail:
                 outbox.leaving, outbox.tail = outbox.tail, {}
-                leaving.extend(outbox.leaving.values())
-                rows.extend(self.pages.rows(outbox.leaving.values()))
+                self.pages.number(outbox.leaving, numbers)
+                self._frozen.update(outbox.leaving)
+        for key, moved in self.multiparts.changed.items():
+            pin = self.multiparts.get(key)
+            if moved or pin is None:
+                self._pins.pop(key, None)
+            if pin is not None:
+                self._pins[key] = _encoder.encode(key) + _encoder.encode(pin)
+        self.multiparts.changed.clear()
         told, self.pages.told = self.pages.told, []
         unsure, self.pages.unsure = self.pages.unsure, []
-        state = _State(self.counts, list(self.orphans.values()), self.multiparts.kept(), self.last_part_id)
-        return Changes(packed, list(at_rest.values()), _encoder.encode(state), late, rows, leaving, told, unsure)
+        self._taking = _Taken(at_rest, late, told, unsure, numbers)
+        self._taking.counts = _encoder.encode(self.counts)
+        self._taking.last_part_id = self.last_part_id
+        self._taking.orphans = list(self.orphans.values())
+        self._taking.pins = b"".join((_MAP, len(self._pins).to_bytes(4, "big"), *self._pins.values()))
+        self._turns = iter(list(self._frozen))
+
+    def pack(self, most: int) -> bool:
+        """Pack up to `most` parts of the checkpoint begun, or parked receipts. Returns whether there are more."""
+        taken, frozen = self._taking, self._frozen
+        for part_id in islice(self._turns, most):
+            part = frozen.pop(part_id, None)
+            if part is not None:
+                taken.put(part)
+        if frozen:
+            return True
+        at = sum(taken.packed_orphans)
+        some = taken.orphans[at : at + most]
+        if some:
+            taken.pieces.extend(map(_encoder.encode, some))
+            taken.packed_orphans.append(len(some))
+        return at + len(some) < len(taken.orphans)
+
+    def _before(self, part_id: str) -> None:
+        part = self._frozen.pop(part_id, None)
+        if part is not None:
+            self._taking.put(part)
+
+    def taken(self) -> Changes:
+        """The checkpoint begun, whole; what was not packed yet is."""
+        while self.pack(1 << 62):
+            pass
+        return self._taking.changes()
 
     def give_back(self, changes: Changes) -> None:
         """A checkpoint failed: what it took counts as changed again."""
@@ -231,28 +339,39 @@ class Memory:
                     self.woken_esmes.add(esme)
 
     def kept(self, changes: Changes) -> None:
-        """A checkpoint is durable: what it wrote to the disk tier of an outbox leaves memory."""
-        for row, part in zip(changes.owed, changes.leaving, strict=True):
-            outbox = self.outboxes[row.esme]
-            outbox.last = row.number
-            if outbox.leaving.pop(row.part_id, None) is not None:
-                self.pages.grew(row.esme, outbox)
-                self.queues.unwatch(part)
-                self.held_by[part.esme] -= 1
-                self._let_go(part)
-                if self._changed.pop(row.part_id, None) is not None:  # it learnt something meanwhile
-                    learnt = part.facts[len(unpack_part(row.packed).facts) :]
-                    self._late.extend((row.part_id, fact) for fact in learnt)
-        for esme in {row.esme for row in changes.owed}:
-            if self.outboxes[esme].tidy(self._outbox_max):  # all that left was ended meanwhile
+        """A checkpoint is durable: what it wrote to the disk tier of an outbox is no longer in memory for it, and
+        leaves the rest of memory by `depart`."""
+        lasts: dict[str, int] = {}
+        for row in changes.owed:
+            lasts[row.esme] = max(row.number, lasts.get(row.esme, 0))
+        for esme in sorted(lasts):
+            outbox = self.outboxes[esme]
+            gone, outbox.leaving, outbox.last = outbox.leaving, {}, lasts[esme]
+            self.pages.grew(esme, outbox, len(gone))
+            self._departing.extend(gone.values())
+            if outbox.tidy(self._outbox_max):  # all that left was ended meanwhile
                 self.woken_esmes.add(esme)
         self.pages.deleted(changes.told)
 
-    def forget(self, keep: int) -> int:
-        """Let go of the oldest parts at rest that a checkpoint has written, but for the last `keep`: duplicates of
-        receipts mostly come at once, and find their part in memory. Returns how many went."""
+    def depart(self, most: int) -> bool:
+        """Let go of up to `most` parts that a checkpoint wrote to a disk tier. Returns whether there are more."""
+        departing = self._departing
+        while departing and most > 0:
+            most -= 1
+            part = departing.popleft()
+            self.queues.unwatch(part)
+            self.held_by[part.esme] -= 1
+            self._let_go(part)
+            if self._changed.pop(part.part_id, None) is not None:  # it learnt something meanwhile
+                learnt = part.facts[self._taking.facts.get(part.part_id, 0) :]
+                self._late.extend((part.part_id, fact) for fact in learnt)
+        return bool(departing)
+
+    def forget(self, keep: int, most: int = 1 << 62) -> int:
+        """Let go of up to `most` of the oldest parts at rest that a checkpoint has written, but for the last `keep`:
+        duplicates of receipts mostly come at once, and find their part in memory. Returns how many went."""
         gone = 0
-        while len(self._finished) > keep:
+        while len(self._finished) > keep and gone < most:
             self._let_go(self._finished.popleft())
             gone += 1
         return gone
@@ -322,6 +441,7 @@ class Memory:
             self.last_part_id = kept.last_part_id
             self.orphans.restore(kept.orphans)
             self.multiparts.restore(kept.multiparts)
+            self.multiparts.changed = dict.fromkeys(kept.multiparts, True)
         self.pages.restore(self.outboxes, owed or {})
 
 

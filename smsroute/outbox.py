@@ -23,10 +23,10 @@ Walk: `memory` owns Outbox and Pages and asks them at a checkpoint; `ledger` tel
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain, count
 
-from smsroute.message import Backlog, OwedPage, OwedRow, Part, Told, pack_part
+from smsroute.message import Backlog, OwedPage, Part, Told
 
 
 class Outbox:
@@ -130,14 +130,10 @@ class Pages:
             self.told.append((part_id, event.at))
         return self.claims
 
-    def rows(self, parts: Iterable[Part]) -> list[OwedRow]:
-        """Parts that leave memory, numbered in their order."""
-        rows = [
-            OwedRow(number, part.esme, part.part_id, part.ended_at, pack_part(part))
-            for number, part in enumerate(parts, self.next_number)
-        ]
-        self.next_number += len(rows)
-        return rows
+    def number(self, part_ids: Collection[str], numbers: dict[str, int]) -> None:
+        """Parts that leave memory get the numbers of their rows, in their order."""
+        numbers.update(zip(part_ids, count(self.next_number), strict=False))
+        self.next_number += len(part_ids)
 
     def deleted(self, told: Sequence[tuple[str, float]]) -> None:
         """A checkpoint deleted these rows. A page read before it may still hold them: claims wait until it is here."""
@@ -147,10 +143,11 @@ class Pages:
                 self.claims.pop(part_id, None)
             self._written.clear()
 
-    def grew(self, esme: str, outbox: Outbox) -> None:
-        """One more row waits."""
-        outbox.on_disk += 1
-        self.backlogged.add(esme)
+    def grew(self, esme: str, outbox: Outbox, by: int) -> None:
+        """So many more rows wait."""
+        if by:
+            outbox.on_disk += by
+            self.backlogged.add(esme)
 
     def _fewer(self, esme: str, outbox: Outbox, by: int = 1) -> None:
         outbox.on_disk -= by

@@ -23,6 +23,7 @@ import tempfile
 import threading
 import time
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +123,19 @@ def _life(part_ids: list[str], bodies: list[bytes], start: int) -> list[AnyEvent
         submit = sm.parse_sm(body)
         events.append(
             Accepted(
-                part_id, now, "platform1", 2, "smsroute", "33600000000", body, submit.text_at, 1, now + 86400, "all",
+                part_id,
+                now,
+                "platform1",
+                2,
+                "smsroute",
+                "33600000000",
+                body,
+                submit.text_at,
+                1,
+                now + 86400,
+                "all",
                 "carrier1",
-            )  # fmt: skip
+            )
         )
     events.append(Attempted(now, "carrier1", "carrier1-1", "all", "cheapest", part_ids))
     for number, part_id in enumerate(part_ids, start):
@@ -172,7 +183,7 @@ def drain(args: argparse.Namespace, where: Path, part_ids: list[str]) -> dict[st
         "receipts_per_s": round(len(got) / took_s),
         "lost": len(part_ids) - len(order),
         "doubled": len(got) - len(set(got)),
-        "out_of_order": sum(one > other for one, other in zip(order, order[1:], strict=False)),
+        "out_of_order": sum(one > other for one, other in pairwise(order)),
         "left": left,
         "rss_mib_at_bind": round(memory[0]),
         "rss_mib_highest": round(max(memory)),

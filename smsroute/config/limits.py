@@ -147,6 +147,7 @@ class Limits:
     journal_waiting_max:        int   = count(200_000, 1, 10_000_000, "waiting for the disk; beyond, readers pause")
     store_retry_s:              float = seconds(0.5, 0.01, 60, "the disk refused: try again")
     checkpoint_interval_s:      float = seconds(5, 0.01, 3600, "what recovery replays at most, in time")
+    checkpoint_slice_parts:     int   = count(1000, 1, 1_000_000, "packed at once, while all else waits: 1 to 3 ms")
     history_retention_s:        float = seconds(30 * DAY, 60, 3650 * DAY, "what `trace` can still tell")
     prune_interval_s:           float = seconds(300, 1, DAY, "between looks for old history")
     prune_rows_max:             int   = count(5000, 1, 1_000_000, "one statement, as above")

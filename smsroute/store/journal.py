@@ -37,10 +37,13 @@ class Book(Protocol):
     """What the journal needs of the ledger."""
 
     def apply(self, event: AnyEvent) -> None: ...
-    def take(self) -> Changes: ...
+    def begin(self) -> None: ...
+    def pack(self, most: int) -> bool: ...
+    def taken(self) -> Changes: ...
     def give_back(self, changes: Changes) -> None: ...
     def kept(self, changes: Changes) -> None: ...
-    def forget(self, keep: int) -> int: ...
+    def depart(self, most: int) -> bool: ...
+    def forget(self, keep: int, most: int) -> int: ...
 
 
 class Entry:
@@ -256,29 +259,39 @@ class Journal:
                 log.error("checkpoint.failed", kind=error.kind, error=str(error))
                 return
             self._checkpointed_seq = through
-        self._book.forget(self._limits.finished_in_memory_max)
+        slice_parts = self._limits.checkpoint_slice_parts
+        while self._book.depart(slice_parts):
+            await trio.lowlevel.checkpoint()
+        while self._book.forget(self._limits.finished_in_memory_max, slice_parts) == slice_parts:
+            await trio.lowlevel.checkpoint()
         self.checkpointed_at = self._ports.clock.wall()
 
     async def _keep(self, through: int) -> None:
-        changes = self._book.take()
-        messages = [*changes.at_rest, *changes.leaving]
-        checkpoint = Checkpoint(
-            through,
-            changes.open,
-            [*(part.part_id for part in messages), *changes.unsure],
-            messages,
-            changes.state,
-            changes.late,
-            changes.owed,
-            changes.told,
-        )
+        self._book.begin()
         kept = False
         try:
-            await self._ports.blocking.run(self._store.checkpoint, checkpoint)
+            while self._book.pack(self._limits.checkpoint_slice_parts):
+                await trio.lowlevel.checkpoint()
+            await self._ports.blocking.run(self._store.checkpoint, _checkpoint_of(through, self._book.taken()))
             kept = True
         finally:
+            changes = self._book.taken()
             if kept:
                 self._book.kept(changes)
             else:  # refused, or cancelled before it began: the next one has to write it
                 self._book.give_back(changes)
             self._on_applied()
+
+
+def _checkpoint_of(through: int, changes: Changes) -> Checkpoint:
+    messages = [*changes.at_rest, *changes.leaving]
+    return Checkpoint(
+        through,
+        changes.open,
+        [*(part.part_id for part in messages), *changes.unsure],
+        messages,
+        changes.state,
+        changes.late,
+        changes.owed,
+        changes.told,
+    )

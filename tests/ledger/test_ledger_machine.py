@@ -95,7 +95,7 @@ class Walk:
         self.now = 1000.0
         self.number = 0
         self.early = ""
-        self.taken: tuple[int, Changes, list[bytes]] | None = None
+        self.taken: tuple[int, list[bytes]] | None = None
         self.finals: dict[str, tuple[int, float, str]] = {}
         self.crashed = False
         self.rng = random.Random(0)
@@ -323,13 +323,16 @@ class Walk:
         """One begins (what it takes is of this instant) or ends: durable, or failed, and the next must bring it all."""
         if self.taken is None:
             resting = [pack_part(part) for part in self.ledger.parts.values() if part.at_rest]
-            changes = self.ledger.take()
-            closed = {part.part_id for part in changes.at_rest}
-            assert len(closed) == len(changes.at_rest)
-            assert not closed & {part_id for part_id, _ in changes.open}
-            self.taken = (len(self.disk.journal), changes, resting)
+            self.ledger.begin()
+            self.taken = (len(self.disk.journal), resting)
             return
-        (through, changes, resting), self.taken = self.taken, None
+        if self.rng.random() < 0.5 and self.ledger.pack(self.rng.randint(1, 3)):
+            return  # it is packed in slices, and life goes on
+        (through, resting), self.taken = self.taken, None
+        changes = self.ledger.taken()
+        closed = {part.part_id for part in changes.at_rest}
+        assert len(closed) == len(changes.at_rest)
+        assert not closed & {part_id for part_id, _ in changes.open}
         if self.rng.random() < 0.4:
             self.ledger.give_back(changes)
             return

@@ -45,7 +45,7 @@ class Life:
         self.store = self.home.open()
         self.ledger = Ledger(orphans_max=10, multiparts_max=10, outbox_memory_max=MOST)
         self.seq = recover(self.store, self.ledger)
-        self.taken: tuple[int, Changes, bool] | None = None
+        self.taken: tuple[int, bool] | None = None
         self.page: tuple[str, OwedPage, int] | None = None
         self.check()
 
@@ -99,16 +99,20 @@ class Life:
     def checkpoint(self) -> None:
         """One begins, is written (or is not, or says that it is not and stands all the same), and is over."""
         if self.taken is None:
-            self.taken = self.seq, self.ledger.take(), False
+            self.ledger.begin()
+            self.taken = self.seq, False
             return
-        through, changes, written = self.taken
+        through, written = self.taken
+        if not written and self.rng.random() < 0.5 and self.ledger.pack(1):
+            return
+        changes = self.ledger.taken()
         if not written:
             if self.rng.random() < 0.25:
                 self.ledger.give_back(changes)
                 self.taken = None
                 return
             self._write(through, changes)
-            self.taken = through, changes, True
+            self.taken = through, True
             return
         self.taken = None
         if self.rng.random() < 0.15:
@@ -116,6 +120,7 @@ class Life:
             return
         self.ledger.kept(changes)
         self.store.trim(through)
+        self.ledger.depart(self.rng.randint(0, 3))
         self.ledger.forget(self.rng.randint(0, 3))
 
     def _write(self, through: int, changes: Changes) -> None:
@@ -160,7 +165,7 @@ class Life:
             assert len(outbox.owed) <= MOST
             behind = [*outbox.leaving, *outbox.tail]
             assert behind == due[len(due) - len(behind) :], "the youngest, in order"
-            if not (self.taken and self.taken[2]):
+            if not (self.taken and self.taken[1]):
                 assert len(outbox) >= len(due)
         counts = self.ledger.counts
         assert counts.told + counts.dropped == sum(self.told.values()), "each told once"
@@ -168,7 +173,7 @@ class Life:
     def drain(self) -> None:
         """All come back and are told, in order, none twice; what history tells of each is right."""
         if self.taken is not None:
-            _, changes, written = self.taken
+            changes, (_, written) = self.ledger.taken(), self.taken
             self.ledger.kept(changes) if written else self.ledger.give_back(changes)
             self.taken = None
         for _ in range(10_000):
