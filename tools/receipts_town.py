@@ -47,7 +47,7 @@ BOUND_WITHIN_S = 30.0
 
 
 COMMA = "(?P<stat>[0-9]{2}),(?P<done>[0-9]*),(?P<submit>[0-9]*),(?P<err>[0-9A-Z]*),[0-9]*,[^,]*,(?P<id>[0-9]+)"
-WORDS = "states: {'00': delivered, '01': enroute, '02': undeliverable}"
+WORDS = "states: {'00': delivered, '01': enroute, '02': undeliverable, '03': expired, '04': rejected}"
 
 
 @attrs.frozen
