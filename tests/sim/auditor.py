@@ -12,7 +12,6 @@ end.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 from collections import Counter, defaultdict, deque
@@ -22,7 +21,7 @@ import attrs
 import trio
 
 from smsroute.smpp import names
-from tests.sim.books import Attempt, Copy, Pace, Paper, Story, Terms, Word
+from tests.sim.books import Attempt, Copy, Pace, Paper, Story, Terms, Word, forms
 from tests.sim.network import Link
 from tests.sim.wire import Message, Pdu, Splitter, c_string, describe, message
 
@@ -433,7 +432,7 @@ class Auditor:
         }
         for word in self._words:
             papers = {id(paper): paper for form in word.message_ids if (paper := taken.get((word.carrier, form)))}
-            if word.state != "DELIVERED" or len(papers) != 1:
+            if word.state != "DELIVERED" or len(papers) != 1 or not self._terms[word.carrier].sure:
                 continue
             paper = next(iter(papers.values()))
             story = stories[paper.part_id]
@@ -473,16 +472,6 @@ class Auditor:
         attempts = sum(1 + attempt.repeats for attempt in told if not attempt.withdrawn)
         if len(copies) > attempts:
             self.breach("law 2", f"{token}: {len(copies)} copies were written, {attempts} attempts tell of it")
-
-
-def forms(message_id: str) -> set[str]:
-    """How carriers write one id in responses and receipts: as it is, unpadded, hexadecimal, decimal."""
-    written = {message_id, message_id.lstrip("0")}
-    with contextlib.suppress(ValueError):
-        written |= {f"{int(message_id):x}", f"{int(message_id):010d}"}
-    with contextlib.suppress(ValueError):
-        written |= {f"{int(message_id, 16):d}", f"{int(message_id, 16):010d}"}
-    return written
 
 
 BINDS = frozenset({names.BIND_TRANSMITTER, names.BIND_RECEIVER, names.BIND_TRANSCEIVER})

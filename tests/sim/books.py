@@ -8,6 +8,8 @@ Walk: filled and judged by `auditor`; `Story` is made by `world` from a store th
 
 from __future__ import annotations
 
+import contextlib
+
 import attrs
 
 ERR_CHARACTERS = 4  # of what simulated carriers give to each message
@@ -137,6 +139,7 @@ class Terms:
     window: int
     rate: float  # parts per second
     response_timeout_s: float
+    sure: bool = True  # its ids are written alike in responses and receipts, or its config says how they differ
 
 
 @attrs.define
@@ -154,3 +157,14 @@ class Pace:
         self.at = now
         self.top = max(self.top, self.level)
         return self.level
+
+
+def forms(message_id: str) -> set[str]:
+    """How carriers write one id in responses and receipts: as it is, in other case, unpadded, hexadecimal, decimal."""
+    bare = message_id.strip().removeprefix("0x")
+    written = {message_id, bare, bare.lower(), bare.upper(), bare.lstrip("0")}
+    for base in (10, 16):
+        with contextlib.suppress(ValueError):
+            number = int(bare, base)
+            written |= {f"{number:x}", f"{number:X}", f"{number:d}", f"{number:010d}", f"{number:016x}"}
+    return written

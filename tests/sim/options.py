@@ -67,6 +67,22 @@ ID_RULES: tuple[tuple[IdFormat, IdRule], ...] = (
     (IdFormat.PADDED, "unpad"),
     (IdFormat.UUID, "casefold"),
 )
+UNSAID = (
+    IdFormat.HEX_DEC,
+    IdFormat.HEX_DEC_BARE,
+    IdFormat.HEX_DEC_64,
+    IdFormat.DEC_HEX,
+    IdFormat.PADDED,
+    IdFormat.PADDED_RESPONSE,
+    IdFormat.HEX_PADDED,
+    IdFormat.UPPER_LOWER,
+    IdFormat.PREFIXED,
+    IdFormat.SPACED,
+    IdFormat.UUID_CASE,
+    IdFormat.BASE62,
+)
+"""Forms that `auto` is to learn."""
+SURE = (IdFormat.HEX, IdFormat.DECIMAL, IdFormat.UUID)
 NETWORKS = {"mobile": NamedNetwork("mobile", prefixes=("336",), numbers=("336",))}
 PREFIXES: Any = ("336", "3367")
 SMALL = Limits(
@@ -112,6 +128,11 @@ class CarrierOptions:
     address: str
     config: Carrier
     temperament: Temperament
+
+    @property
+    def sure(self) -> bool:
+        """Whether there is nothing for `auto` to learn."""
+        return self.config.dialect.ids != "auto" or self.temperament.ids in SURE
 
 
 @attrs.frozen
@@ -239,7 +260,11 @@ def _asked(rng: random.Random, carriers: tuple[CarrierOptions, ...]) -> tuple[Ca
 
 
 def _talkative(rng: random.Random, carriers: tuple[CarrierOptions, ...]) -> tuple[CarrierOptions, ...]:
-    """Receipts that should not be, and an err of its own for each message: who is told another's end is found out."""
+    """Receipts that should not be, and an err of its own for each message: who is told another's end is found out. Half
+    of the carriers write ids in a form that our config leaves to `auto`."""
+    unsaid = [
+        one if rng.random() < 0.5 else _unsaid(one, rng.choice(UNSAID), rng.choice((0, 0, 4095))) for one in carriers
+    ]
     return tuple(
         attrs.evolve(
             one,
@@ -251,7 +276,16 @@ def _talkative(rng: random.Random, carriers: tuple[CarrierOptions, ...]) -> tupl
                 receipts_conflicting=rng.choice((0.0, 0.0, 0.2)),
             ),
         )
-        for one in carriers
+        for one in unsaid
+    )
+
+
+def _unsaid(one: CarrierOptions, ids: IdFormat, first_id: int) -> CarrierOptions:
+    """This carrier with ids of this form from `first_id` on (0: anywhere), and nothing said of it in the config."""
+    return attrs.evolve(
+        one,
+        temperament=attrs.evolve(one.temperament, ids=ids, first_id=first_id),
+        config=attrs.evolve(one.config, dialect=attrs.evolve(one.config.dialect, ids="auto")),
     )
 
 

@@ -99,7 +99,7 @@ class World:
         self.entropy = SimEntropy(options.seed)
         self.clock = SimClock()
         terms = {
-            one.address: (one.name, Terms(one.config.window, one.config.rate, one.config.response_timeout_s))
+            one.address: (one.name, Terms(one.config.window, one.config.rate, one.config.response_timeout_s, one.sure))
             for one in options.carriers
         }
         self.auditor = Auditor(ENGINE, terms, options.limits.esme_response_timeout_s)
@@ -362,7 +362,8 @@ class World:
                     pass  # the auditor has heard the carrier answer
                 case Receipted():
                     state = State(event.state).name if event.state >= 0 else ""
-                    auditor.durable_receipt(event.carrier, event.keys, state)
+                    written = [*event.keys, *(message_id for _, message_id in getattr(event, "ids", ()))]
+                    auditor.durable_receipt(event.carrier, written, state)
                 case Told():
                     auditor.durable_told(event.part_ids, bool(event.dropped))
         auditor.note(f"durable {' '.join(type(event).__name__ for event in events)}")
