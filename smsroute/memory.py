@@ -55,6 +55,9 @@ class Noticed(NamedTuple):
     told: int = 0  # the final State in which a claimed one ended its part
 
 
+JOINED_MAX: Final = 5000
+
+
 class _Taken:
     """A checkpoint in the making."""
 
@@ -72,11 +75,11 @@ class _Taken:
         self.owed: list[OwedRow] = []
         self.leaving: list[Part] = []
         self.facts: dict[str, int] = {}  # how many a leaving part had
-        self.counts = self.pins = b""
+        self.counts = b""
         self.last_part_id = ""
-        self.orphans: list[Receipted] = []
-        self.packed_orphans: list[int] = []
-        self.pieces: list[bytes] = []
+        self.orphans: list[bytes] = []
+        self.pins: list[bytes] = []
+        self._all: Changes | None = None
 
     def put(self, part: Part) -> None:
         """Pack it, where it belongs."""
@@ -96,12 +99,24 @@ class _Taken:
 
     def changes(self) -> Changes:
         """All of it."""
-        orphans = b"".join((_ARRAY, len(self.orphans).to_bytes(4, "big"), *self.pieces))
-        state = _PackedState(msgspec.Raw(self.counts), msgspec.Raw(orphans), msgspec.Raw(self.pins), self.last_part_id)
-        at_rest = list(self.at_rest.values())
-        return Changes(
-            self.open, at_rest, _encoder.encode(state), self.late, self.owed, self.leaving, self.told, self.unsure
-        )
+        if self._all is None:
+            state = _PackedState(
+                msgspec.Raw(self.counts),
+                msgspec.Raw(_joined(_ARRAY, self.orphans)),
+                msgspec.Raw(_joined(_MAP, self.pins)),
+                self.last_part_id,
+            )
+            rest = list(self.at_rest.values())
+            self._all = Changes(
+                self.open, rest, _encoder.encode(state), self.late, self.owed, self.leaving, self.told, self.unsure
+            )
+        return self._all
+
+
+def _joined(kind: bytes, pieces: list[bytes]) -> bytes:
+    """An array or map of these. In steps: a hundred thousand pieces in one would keep the interpreter for 10 ms."""
+    steps = [b"".join(pieces[at : at + JOINED_MAX]) for at in range(0, len(pieces), JOINED_MAX)]
+    return b"".join((kind, len(pieces).to_bytes(4, "big"), *steps))
 
 
 class _PackedState(msgspec.Struct):
@@ -166,6 +181,7 @@ class Memory:
         self._turns: Iterator[str] = iter(())
         self._taking = _Taken({}, [], [], [], {})
         self._departing: deque[Part] = deque()
+        self._parked: dict[tuple[str, str], bytes] = {}  # the orphans, packed, oldest first
         self._pins: dict[str, bytes] = {}  # the multipart messages, packed, the longest silent first
         self._late: list[tuple[str, str]] = []
         self._finished: deque[Part] = deque()
@@ -289,25 +305,23 @@ class Memory:
         self._taking = _Taken(at_rest, late, told, unsure, numbers)
         self._taking.counts = _encoder.encode(self.counts)
         self._taking.last_part_id = self.last_part_id
-        self._taking.orphans = list(self.orphans.values())
-        self._taking.pins = b"".join((_MAP, len(self._pins).to_bytes(4, "big"), *self._pins.values()))
+        for name, orphan in self.orphans.changed.items():
+            self._parked.pop(name, None)
+            if orphan is not None:
+                self._parked[name] = _encoder.encode(orphan)
+        self.orphans.changed.clear()
+        self._taking.orphans = list(self._parked.values())
+        self._taking.pins = list(self._pins.values())
         self._turns = iter(list(self._frozen))
 
     def pack(self, most: int) -> bool:
-        """Pack up to `most` parts of the checkpoint begun, or parked receipts. Returns whether there are more."""
+        """Pack up to `most` parts of the checkpoint begun. Returns whether there are more."""
         taken, frozen = self._taking, self._frozen
         for part_id in islice(self._turns, most):
             part = frozen.pop(part_id, None)
             if part is not None:
                 taken.put(part)
-        if frozen:
-            return True
-        at = sum(taken.packed_orphans)
-        some = taken.orphans[at : at + most]
-        if some:
-            taken.pieces.extend(map(_encoder.encode, some))
-            taken.packed_orphans.append(len(some))
-        return at + len(some) < len(taken.orphans)
+        return bool(frozen)
 
     def _before(self, part_id: str) -> None:
         part = self._frozen.pop(part_id, None)
@@ -315,7 +329,7 @@ class Memory:
             self._taking.put(part)
 
     def taken(self) -> Changes:
-        """The checkpoint begun, whole; what was not packed yet is."""
+        """The checkpoint begun, whole; what was not packed yet is. Once all is, a thread may call it."""
         while self.pack(1 << 62):
             pass
         return self._taking.changes()

@@ -92,6 +92,7 @@ class Orphans:
     def __init__(self, most: int) -> None:
         self._most = most
         self._held: OrderedDict[tuple[str, str], Receipted] = OrderedDict()
+        self.changed: dict[tuple[str, str], Receipted | None] = {}  # since a checkpoint, in order; None: let go
 
     def __len__(self) -> int:
         return len(self._held)
@@ -120,13 +121,18 @@ class Orphans:
             counts.orphans_aged += 1
             return
         self._held[key] = event
+        self.changed.pop(key, None)
+        self.changed[key] = event
         while len(self._held) > self._most:
-            self._held.popitem(last=False)
+            self.changed[self._held.popitem(last=False)[0]] = None
             counts.orphans_aged += 1
 
     def match(self, carrier: str, key: str) -> Receipted | None:
         """Take out the receipt that waits for this id."""
-        return self._held.pop((carrier, key), None) if self._held else None
+        orphan = self._held.pop((carrier, key), None) if self._held else None
+        if orphan is not None:
+            self.changed[carrier, key] = None
+        return orphan
 
     def age(self, before: float, counts: Counts) -> None:
         """Let go of those that came before `before` (Unix seconds)."""
@@ -135,11 +141,13 @@ class Orphans:
             if orphan.at >= before:
                 return
             del self._held[key]
+            self.changed[key] = None
             counts.orphans_aged += 1
 
     def restore(self, kept: Iterable[Receipted]) -> None:
         """From the checkpoint."""
         self._held = OrderedDict(((orphan.carrier, orphan.keys[0]), orphan) for orphan in kept)
+        self.changed = dict(self._held)
 
 
 def _same_number(one: str, other: str) -> bool:

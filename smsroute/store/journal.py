@@ -267,12 +267,16 @@ class Journal:
         self.checkpointed_at = self._ports.clock.wall()
 
     async def _keep(self, through: int) -> None:
+
+        def checkpoint() -> None:  # all is packed by then: what is left to join would hold up the loop
+            self._store.checkpoint(_checkpoint_of(through, self._book.taken()))
+
         self._book.begin()
         kept = False
         try:
             while self._book.pack(self._limits.checkpoint_slice_parts):
                 await trio.lowlevel.checkpoint()
-            await self._ports.blocking.run(self._store.checkpoint, _checkpoint_of(through, self._book.taken()))
+            await self._ports.blocking.run(checkpoint)
             kept = True
         finally:
             changes = self._book.taken()
