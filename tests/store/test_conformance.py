@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from smsroute.ledger import Ledger
-from smsroute.message import Attempt, Receipted, Started, State
+from smsroute.message import Attempt, Backlog, OwedPage, OwedRow, Receipted, Started, State, pack_part
 from smsroute.store.base import FACTS_MAX, Checkpoint, DecisionRow, StoreError
 from tests.store.conftest import Home
 from tests.store.parts import T0, as_row, checkpoint, opened, part, record
@@ -129,6 +129,36 @@ class TestCheckpoint:
         store.trim(1)
         store.trim(1)
         assert rows(home) == [(2, record(2))]
+
+
+class TestOwed:
+    def test_the_disk_tier_is_read_in_order_in_pages_and_survives_a_kill(self, home: Home) -> None:
+        """Rows are told by ESME, read behind a number and up to one, and are there after a kill."""
+        store = home.open()
+        store.append(1, record(1))
+        parts = [part(number) for number in range(1, 6)]
+        rows = [OwedRow(n, "acme", one.part_id, one.ended_at, pack_part(one)) for n, one in enumerate(parts, 1)]
+        store.checkpoint(Checkpoint(1, [], [one.part_id for one in parts], parts, b"", owed=rows))
+        home.kill()
+        store = home.open()
+        assert store.recover().owed == {"acme": Backlog(5, 5)}
+        assert store.owed("acme", 0, 5, 2) == OwedPage(2, parts[:2])
+        assert store.owed("acme", 2, 4, 10) == OwedPage(4, parts[2:4])
+        assert store.owed("acme", 5, 5, 10) == store.owed("bank", 0, 5, 10) == OwedPage(0, [])
+        assert store.owed_among([parts[0].part_id, "N1NOBODY"]) == {parts[0].part_id}
+
+    def test_what_is_told_leaves_and_its_message_says_so(self, home: Home) -> None:
+        """A told receipt leaves the disk tier with the checkpoint; so does one whose part is closed."""
+        store = home.open()
+        store.append(1, record(1))
+        parts = [part(number) for number in range(1, 4)]
+        rows = [OwedRow(n, "acme", one.part_id, one.ended_at, pack_part(one)) for n, one in enumerate(parts, 1)]
+        store.checkpoint(Checkpoint(1, [], [one.part_id for one in parts], parts, b"", owed=rows))
+        store.checkpoint(Checkpoint(1, [], [parts[2].part_id], [], b"", told=[(parts[0].part_id, T0 + 9)]))
+        assert store.owed("acme", 0, 3, 10) == OwedPage(2, [parts[1]])
+        told = store.story(parts[0].part_id)
+        assert told is not None
+        assert told.told_at == T0 + 9
 
 
 class TestHistory:
