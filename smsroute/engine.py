@@ -78,7 +78,7 @@ class Engine:
         self.revision = Revision(self.started_at)
         self.journal = Journal(store, ledger, ports, config.limits, last_seq, self._applied)
         self.dispatch = Dispatch(config, ledger, self.journal, ports)
-        self.receipts = Receipts(ledger, self.journal, store, ports, config.limits)
+        self.receipts = Receipts(self.dispatch, store)
         self.deliver = Deliver(ledger, self.journal, ports, config.limits)
         self.pager = Pager(ledger, store, ports, config.limits, self.deliver.pump)
         self.accept = Accept(
@@ -229,6 +229,7 @@ async def build(config: Config, ports: Ports, store: Store) -> Engine:
         multiparts_max=config.limits.multiparts_max,
         multipart_ttl_s=config.limits.multipart_ttl_s,
         outbox_memory_max=config.limits.outbox_memory_max,
+        id_repeats_max=config.limits.id_repeats_max,
     )
     last_seq = await ports.blocking.run(recover, store, ledger)
     engine = Engine(config, ports, store, ledger, last_seq)

@@ -17,10 +17,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from smsroute.matching import nameless
 from smsroute.memory import Memory, Noticed
 from smsroute.message import (
     STATE_OF_RECEIPT,
     Accepted,
+    Adopted,
     AnyEvent,
     Attempt,
     Attempted,
@@ -140,6 +142,7 @@ class Ledger(Memory):
             self._fact(part, event.at, f"attempt {event.attempt + 1} answered again, code {event.code}")
             return
         attempt.responded_at, attempt.blame, attempt.code = event.at, event.blame, event.code
+        self.unnamed.drop(part, event.attempt)
         if event.blame == Blame.OK:
             self._taken(part, event)
             return
@@ -171,6 +174,9 @@ class Ledger(Memory):
 
     def _taken(self, part: Part, event: Responded) -> None:
         attempt = part.attempts[event.attempt]
+        if attempt.named_at:  # a receipt had brought its id; the response knows better
+            self.ids.take_back(part, attempt)
+            attempt.named_at = 0.0
         attempt.carrier_message_id, attempt.key = event.carrier_message_id, event.key
         awaits = (part.wants_receipt or event.awaits) and not event.silent
         self._move(part, Cause.TAKEN if awaits else Cause.TAKEN_SILENT)
@@ -178,9 +184,12 @@ class Ledger(Memory):
             why = "; no receipt was asked for" if not part.wants_receipt else ", which sends no receipts"
             self._end(part, event.at, f"taken by the carrier{why}", "")
         key = event.key or event.carrier_message_id
-        if key:
-            self.ids.give(attempt.carrier, key, part, event.attempt)
-            orphan = self.orphans.match(attempt.carrier, key)
+        if not key:
+            self.unnamed.add(part, event.attempt)
+        else:
+            self.counts.ids_reused += self.ids.give(attempt.carrier, key, part, event.attempt)
+            void = self.ids.void and (attempt.carrier, key) in self.ids.void
+            orphan = None if void else self.orphans.take(attempt.carrier, key)
             if orphan is not None:
                 self.counts.orphans_matched += 1
                 self._receipt(part, event.attempt, orphan, event.at)
@@ -193,6 +202,8 @@ class Ledger(Memory):
             if part.attempts and part.attempts[-1].blame == -1 and not part.attempts[-1].withdrawn:
                 part.attempts[-1].doubted = part.attempts[-1].doubted or event.reason
                 part.attempts[-1].doubted_at = part.attempts[-1].doubted_at or event.at
+                if nameless(part.attempts[-1]):
+                    self.unnamed.add(part, len(part.attempts) - 1)
             if self._move(part, Cause.DOUBTED):
                 part.why = event.reason
                 self.in_doubt[part.part_id] = part
@@ -230,13 +241,13 @@ class Ledger(Memory):
             if part is not None:
                 self._receipt(part, _attempt_meant(part, event), event, event.at)
                 return
-            self.counts.receipts_late += 1
-            if len(self._late) < LATE_MAX:
-                self._late.append((event.part_id, _after_the_end(event)))
+            self._receipted_late(event.part_id, event)
             return
-        hit = self.ids.find(event)
+        hit = self.ids.meant(event)
         if hit is not None:
             self._receipt(*hit, event, event.at)
+        elif self.ids.void and event.keys and (event.carrier, event.keys[0]) in self.ids.void:
+            self.orphans.let_go(self.counts)
         else:
             parked = self.counts.orphans_parked
             self.orphans.park(event, self.counts)
@@ -249,6 +260,38 @@ class Ledger(Memory):
             ended = part.ended_at == at and part.state in (orphan.state, State.ACCEPTED)
             told = orphan.state if ended else 0
             self.noticed.append(Noticed("claimed", orphan.carrier, part.destination_addr, part, told))
+
+    def _receipted_late(self, part_id: str, event: Receipted) -> None:
+        """Its part has left memory: a fact for the store."""
+        self.counts.receipts_late += 1
+        if len(self._late) < LATE_MAX:
+            self._late.append((part_id, _after_the_end(event)))
+
+    def _adopted(self, event: Adopted) -> None:
+        orphan = self.orphans.take(event.carrier, event.name)
+        if orphan is None:
+            self.counts.overtaken += 1
+            return
+        self.counts.orphans_matched += 1
+        self.counts.orphans_adopted += 1
+        part = self.parts.get(event.part_id)
+        if part is None or event.attempt >= len(part.attempts):
+            self._receipted_late(event.part_id, orphan)
+            return
+        if self._frozen:
+            self._before(part.part_id)
+        attempt = part.attempts[event.attempt]
+        if event.how:
+            self._fact(part, event.at, f"attempt {event.attempt + 1}: {event.how}")
+        if nameless(attempt) and orphan.ids:  # so that the carrier's next word of it is known, too
+            attempt.carrier_message_id, attempt.named_at = orphan.ids[0][1], event.at
+            attempt.key = orphan.keys[0] if orphan.keys and orphan.keys[0] != orphan.ids[0][1] else ""
+            self.counts.ids_reused += self.ids.give(
+                attempt.carrier, attempt.key or orphan.ids[0][1], part, event.attempt
+            )
+            self.unnamed.drop(part, event.attempt)
+        self._receipt(part, event.attempt, orphan, event.at)
+        self._claimed(part, orphan, event.at)
 
     def _receipt(self, part: Part, index: int, event: Receipted, at: float) -> None:
         """See `_judged`; what speaks for a whole message ends the sisters too."""
@@ -437,4 +480,5 @@ _APPLY: Final[dict[type, Callable[[Ledger, Any], None]]] = {
     Told: Ledger._told,
     OrphansAged: Ledger._orphans_aged,
     Queried: Ledger._queried,
+    Adopted: Ledger._adopted,
 }

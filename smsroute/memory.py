@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from smsroute.families import Families, Multipart, Multiparts
+from smsroute.matching import Ids, KeptIds, Orphans, Unnamed, nameless
 from smsroute.message import (
     Backlog,
     Cause,
@@ -34,7 +35,7 @@ from smsroute.message import (
 )
 from smsroute.outbox import Outbox, Pages
 from smsroute.queues import Queues
-from smsroute.shelves import Counts, Ids, Orphans
+from smsroute.shelves import Counts
 
 FACTS_MAX: Final = 16
 """Facts kept on one part; a carrier that repeats a receipt for hours must not grow it."""
@@ -77,6 +78,7 @@ class _Taken:
         self.facts: dict[str, int] = {}  # how many a leaving part had
         self.counts = b""
         self.last_part_id = ""
+        self.ids = KeptIds()
         self.orphans: list[bytes] = []
         self.pins: list[bytes] = []
         self._all: Changes | None = None
@@ -105,6 +107,7 @@ class _Taken:
                 msgspec.Raw(_joined(_ARRAY, self.orphans)),
                 msgspec.Raw(_joined(_MAP, self.pins)),
                 self.last_part_id,
+                self.ids,
             )
             rest = list(self.at_rest.values())
             self._all = Changes(
@@ -126,6 +129,7 @@ class _PackedState(msgspec.Struct):
     orphans: msgspec.Raw
     multiparts: msgspec.Raw
     last_part_id: str
+    ids: KeptIds
 
 
 class _State(msgspec.Struct):
@@ -135,6 +139,7 @@ class _State(msgspec.Struct):
     orphans: list[Receipted]
     multiparts: dict[str, Multipart]
     last_part_id: str = ""
+    ids: KeptIds = msgspec.field(default_factory=KeptIds)
 
 
 _ARRAY: Final = b"\xdd"  # msgpack's array 32 and map 32: a length of four octets follows
@@ -159,11 +164,13 @@ class Memory:
         multiparts_max: int,
         multipart_ttl_s: float = float("inf"),
         outbox_memory_max: int = 1 << 62,
+        id_repeats_max: int = 5,
     ) -> None:
         self.parts: dict[str, Part] = {}
         self.queues = Queues()
-        self.ids = Ids()
+        self.ids = Ids(id_repeats_max)
         self.orphans = Orphans(orphans_max)
+        self.unnamed = Unnamed()
         self.outboxes: dict[str, Outbox] = {}
         self.pages = Pages()
         self.in_doubt: dict[str, Part] = {}
@@ -203,7 +210,7 @@ class Memory:
     def whose(self, event: Receipted) -> str:
         """The part that memory would give this receipt to, "" when none: what `Receipted.part_id` is to say, so that a
         replay, whose memory begins at a checkpoint, gives it to no other."""
-        hit = self.ids.find(event)
+        hit = self.ids.meant(event)
         return "" if hit is None else hit[0].part_id
 
     # -- steps ------------------------------------------------------------------------------------------------------
@@ -305,6 +312,7 @@ class Memory:
         self._taking = _Taken(at_rest, late, told, unsure, numbers)
         self._taking.counts = _encoder.encode(self.counts)
         self._taking.last_part_id = self.last_part_id
+        self._taking.ids = self.ids.kept()
         for name, orphan in self.orphans.changed.items():
             self._parked.pop(name, None)
             if orphan is not None:
@@ -394,6 +402,8 @@ class Memory:
         del self.parts[part.part_id]
         self.by_state[part.state] -= 1
         self.ids.drop(part)
+        for index in range(len(part.attempts)):
+            self.unnamed.drop(part, index)
         self.families.drop(part)
 
     def arrived(self, esme: str, page: OwedPage, through: int) -> None:
@@ -432,7 +442,9 @@ class Memory:
             for index, attempt in enumerate(part.attempts):
                 key = attempt.key or attempt.carrier_message_id
                 if key:
-                    named.append((attempt.responded_at, attempt.carrier, key, part, index))
+                    named.append((attempt.named_at or attempt.responded_at, attempt.carrier, key, part, index))
+                elif nameless(attempt):
+                    self.unnamed.add(part, index)
             if part.at_rest:
                 self._finished.append(part)
                 continue
@@ -447,15 +459,17 @@ class Memory:
                 self.queues.put_at(part, 0.0)
             elif part.state == State.IN_DOUBT:
                 self.in_doubt[part.part_id] = part
-        for _, carrier, key, part, index in sorted(named, key=lambda row: (row[0], row[3].part_id)):
-            self.ids.give(carrier, key, part, index)
+        kept_ids = KeptIds()
         if state:
             kept = _state_decoder.decode(state)
+            kept_ids = kept.ids
             self.counts = kept.counts
             self.last_part_id = kept.last_part_id
             self.orphans.restore(kept.orphans)
             self.multiparts.restore(kept.multiparts)
             self.multiparts.changed = dict.fromkeys(kept.multiparts, True)
+        named.sort(key=lambda row: (row[0], row[3].part_id))
+        self.ids.restore(kept_ids, (row[1:] for row in named))
         self.pages.restore(self.outboxes, owed or {})
 
 

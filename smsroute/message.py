@@ -138,6 +138,7 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
     queried_at: float = 0.0  # when the carrier last answered, or failed to, what became of it (query_sm)
     told: int = 0  # the final State a receipt told of this attempt; 0 = none yet
     cost: float = 0.0  # of a part by that route and carrier as the config had it then, in its one currency
+    named_at: float = 0.0  # when its receipt, and no response, brought its id
 
 
 class Part(msgspec.Struct, array_like=True, gc=False):
@@ -301,8 +302,11 @@ class Receipted(Event, tag=9, frozen=True):
     err: str = ""
     word: str = ""  # the state as the carrier wrote it
     destination_addr: str = ""  # whose handset it speaks of
-    part_id: str = ""  # set when the store, not memory, knew it
+    part_id: str = ""  # whose it is, when that was found; else the ledger looks by `keys` once more, then parks it
     whole: bool = False  # it speaks for all parts of its message that this carrier took (`receipts_on`)
+    ids: list[tuple[str, str]] = []  # (where it stood, id as written), for one whose keys are not sure yet
+    text: str = ""  # the first characters of the message, as it quotes them
+    submitted_at: float = 0.0  # its submit date, by the carrier's clock; 0 = it says none
 
 
 class Finished(Event, tag=10, frozen=True):
@@ -340,6 +344,17 @@ class Queried(Event, tag=13, frozen=True):
     said: str  # for people: the state it told, its refusal, or that nobody answered
 
 
+class Adopted(Event, tag=14, frozen=True):
+    """A parked receipt found its attempt by something else than the plain key."""
+
+    carrier: str
+    name: str  # what it was parked under
+    part_id: str
+    attempt: int  # index into Part.attempts
+    at: float
+    how: str = ""  # for people, where no response ever named it
+
+
 AnyEvent = (
     Started
     | Accepted
@@ -354,6 +369,7 @@ AnyEvent = (
     | Told
     | OrphansAged
     | Queried
+    | Adopted
 )
 
 

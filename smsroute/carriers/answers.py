@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
+from smsroute.carriers.adopt import Adoption
 from smsroute.carriers.bind import Bind, Row
 from smsroute.carriers.station import Station
 from smsroute.config import Carrier, Limits
@@ -27,7 +28,7 @@ from smsroute.ledger import Ledger
 from smsroute.message import UNFIT, AnyEvent, Blame, Doubted, MessageClass, Part, Responded
 from smsroute.ports import Ports
 from smsroute.routing.outcome import Verdict, verdict
-from smsroute.smpp import names, receipt
+from smsroute.smpp import names
 from smsroute.smpp.codec import response_message_id, response_tlvs, tlv
 from smsroute.smpp.session import Response
 from smsroute.store.journal import Journal
@@ -46,6 +47,7 @@ class Board(Protocol):
     limits: Limits
     journal: Journal
     stations: dict[str, Station]
+    adoption: Adoption
 
     def other_carrier(self, part: Part, tried: set[str]) -> str | None: ...
     def wake(self, carriers: set[str]) -> None: ...
@@ -63,7 +65,7 @@ class Answers:
         clock = self._board.ports.clock
         wall, monotonic = clock.wall(), clock.monotonic()
         station = self._board.stations[bind.carrier.name]
-        rule = bind.carrier.dialect.ids
+        naming = station.naming
         events: list[AnyEvent] = []
         taken: dict[str, list[float]] = {}
         asked: dict[str, int] = {}
@@ -77,7 +79,7 @@ class Answers:
                 if holds is not None:
                     holds.answered(part.destination_addr)
                 message_id = response_message_id(response.body)
-                key = receipt.response_key(rule, message_id)
+                key = naming.response_key(message_id, part.destination_addr)
                 awaits = for_all and awaits_for_all(self._board.ledger, bind.carrier, part)
                 named = key if key != message_id else ""
                 events.append(
@@ -108,6 +110,11 @@ class Answers:
             station.answered(bind.label, network, Blame.OK, latency_s, monotonic, len(times), newest, receipts)
         self._board.wake({bind.carrier.name})  # room in the window is there before the answer is durable
         await self._board.journal.commit(events, must=True)
+        if len(self._board.ledger.orphans):
+            parts = [cast(Row, response.token)[0] for response in responses]
+            adopted = self._board.adoption.named(bind.carrier.name, parts, wall)
+            if adopted:
+                self._board.journal.append(adopted, must=True)
 
     def _congestion_state(self, station: Station, response: Response, monotonic: float) -> None:
         """What a v5 carrier says of its own load (TLV congestion_state, SMPP 5.0 section 4.8.4.18)."""

@@ -38,6 +38,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import trio
 
+from smsroute.carriers.adopt import Adoption
 from smsroute.carriers.answers import Answers
 from smsroute.carriers.bind import Bind, Query, Row
 from smsroute.carriers.departure import Departures
@@ -182,8 +183,16 @@ class Dispatch:
             self.tried.set()
         self._quiet = trio.Event()
         self._queries = Queries(self)
+        self.adoption = Adoption(self)
         self._sweep = Sweep(
-            config, ledger, journal, ports, self._queries, released=self._tick, elsewhere=self.other_carrier
+            config,
+            ledger,
+            journal,
+            ports,
+            self._queries,
+            self.adoption,
+            released=self._tick,
+            elsewhere=self.other_carrier,
         )
         self.lanes = Lanes(self)
         self._answers = Answers(self)

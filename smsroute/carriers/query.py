@@ -38,14 +38,15 @@ Walk: `carriers/sweep` calls `look` and `may_tell`; `carriers/bind` hands back a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Protocol
 
 import structlog
 
 from smsroute.carriers.bind import Bind, Query
 from smsroute.carriers.dialects import STATE_OF
+from smsroute.carriers.slices import Slices
 from smsroute.carriers.station import Station
 from smsroute.config import Limits
 from smsroute.ledger import Ledger
@@ -60,29 +61,11 @@ from smsroute.store.journal import Journal
 
 log: Final = structlog.get_logger("smsroute.query")
 
-T = TypeVar("T")
-
 NOTES: Final = {
     names.ESME_RQUERYFAIL: "it cannot tell now",
     names.ESME_RINVMSGID: "it does not know the id",
     names.ESME_RINVCMDID: "it knows no query_sm, and is not asked again",
 }
-
-
-class Slices(Generic[T]):
-    """Walks over many things again and again, some at a time: a million of them cost no pause."""
-
-    def __init__(self, source: Callable[[], Iterator[T]]) -> None:
-        """`source` begins a walk; it is to look at nothing before the first thing is asked of it."""
-        self._source = source
-        self._walk = source()
-
-    def take(self, most: int) -> list[T]:
-        """The next ones; fewer at the end of a walk."""
-        some = list(islice(self._walk, most))
-        if len(some) < most:
-            self._walk = self._source()
-        return some
 
 
 class Board(Protocol):

@@ -5,12 +5,14 @@ Rules:
   answered 0 too: an error would only make the carrier send it for hours (quirks O10).
 - While the disk is sick nothing is answered: the facts wait in memory, the carrier keeps its copy, and whichever comes
   first is matched once.
+- Whose it is, is found before it is written down and written with it (`naming`), so that a replay finds no other.
 - An id that memory does not hold is looked up in the store before it is parked: its part may have ended long ago.
 - A plain message that reads like a receipt is one only where the dialect says so and its id is one we know.
 - What is no receipt is a message from a handset: refused for good with ESME_RX_R_APPN until routes for them exist, and
   counted, so that nothing is answered OK and dropped.
 
-Walk: `carriers/bind` hands over one read's worth; Receipted events go to `store/journal`; `ledger` matches them.
+Walk: `carriers/bind` hands over one read's worth; Receipted events go to `store/journal`; `ledger` applies them;
+`carriers/adopt` finds the attempts of those that were parked.
 """
 
 from __future__ import annotations
@@ -19,13 +21,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from msgspec import structs
 
+from smsroute.carriers.adopt import Adoption
 from smsroute.carriers.bind import Bind
 from smsroute.carriers.dialects import Dialects, Spoken
+from smsroute.carriers.naming import Naming
+from smsroute.carriers.station import Station
 from smsroute.config import Limits
 from smsroute.ledger import Ledger
 from smsroute.memory import Noticed
@@ -33,7 +38,8 @@ from smsroute.message import STATE_OF_RECEIPT, Part, Receipted, State
 from smsroute.ports import Ports
 from smsroute.smpp import names, receipt
 from smsroute.smpp.codec import Pdu, PduError, build_responses
-from smsroute.store.base import Store, StoreError
+from smsroute.smpp.receipt import Receipt
+from smsroute.store.base import Owner, Store, StoreError
 from smsroute.store.journal import Journal
 
 log: Final = structlog.get_logger("smsroute.receipts")
@@ -42,19 +48,34 @@ log: Final = structlog.get_logger("smsroute.receipts")
 Said = tuple[Part, int, str]
 """A part, the final State its receipt tells, and the receipt's err."""
 
+Answer = tuple[int, tuple[int, int, str]]
+"""A request's command_id, and its answer as `codec.build_responses` takes it."""
+
 Heard = Callable[[str, Iterable[Said], float], None]
 """Told what receipts of a carrier have just said for the first time: (carrier, what, Unix seconds)."""
+
+
+class Board(Protocol):
+    """What receipts need of `carriers/dispatch`."""
+
+    ports: Ports
+    limits: Limits
+    ledger: Ledger
+    journal: Journal
+    stations: dict[str, Station]
+    adoption: Adoption
 
 
 class Receipts:
     """See the module."""
 
-    def __init__(self, ledger: Ledger, journal: Journal, store: Store, ports: Ports, limits: Limits) -> None:
-        self._ledger = ledger
-        self._journal = journal
+    def __init__(self, board: Board, store: Store) -> None:
+        self._board = board
+        self._ledger = board.ledger
+        self._journal = board.journal
+        self._ports = board.ports
         self._store = store
-        self._ports = ports
-        self._dialects = Dialects(limits.receipt_pattern_characters_max)
+        self._dialects = Dialects(board.limits.receipt_pattern_characters_max)
         self.refused: Counter[str] = Counter()
         self.heard: Heard | None = None
 
@@ -63,30 +84,23 @@ class Receipts:
         now = self._ports.clock.wall()
         carrier, link = bind.carrier, bind.link
         assert link is not None, "what was read came over a link"
-        events: list[Receipted] = []
-        answers: list[tuple[int, tuple[int, int, str]]] = []
-        missed: list[Receipted] = []
-        unsure: dict[int, int] = {}  # place in `missed` -> in `answers`: a receipt only if we know its id
+        naming = self._board.stations[carrier.name].naming
         spoken = self._dialects.of(carrier.name, carrier.dialect)
+        events: list[Receipted] = []
+        answers: list[Answer] = []
+        missed: list[tuple[int, Receipt]] = []  # place in `answers`, and what it says
         for pdu in pdus:
-            status, event, certain = self._read(bind, spoken, pdu, now)
+            status, told = self._read(carrier.name, spoken, pdu)
             answers.append((pdu.command_id, (status, pdu.sequence_number, "")))
-            if event is not None:
-                part_id = self._ledger.whose(event)
-                if part_id:
-                    events.append(structs.replace(event, part_id=part_id))
-                else:
-                    if not certain:
-                        unsure[len(missed)] = len(answers) - 1
-                    missed.append(event)
+            if told is None:
+                continue
+            hit = naming.find(told.ids, told.source_addr, self._ledger, now)
+            if hit is not None:
+                events.append(_event(carrier.name, spoken, told, now, [hit[0]], hit[1][0].part_id))
+            else:
+                missed.append((len(answers) - 1, told))
         if missed:
-            for place, event in enumerate(await self._look_up(carrier.name, missed)):
-                if event.part_id or place not in unsure:
-                    events.append(event)
-                else:
-                    command_id, (_, sequence_number, _) = answers[unsure[place]]
-                    answers[unsure[place]] = (command_id, (names.ESME_RX_R_APPN, sequence_number, ""))
-                    self.refused[carrier.name] += 1
+            events.extend(await self._look_up(carrier.name, spoken, naming, missed, answers, now))
         runs = groupby(answers, key=itemgetter(0))
         data = b"".join(build_responses(command_id, map(itemgetter(1), run)) for command_id, run in runs)
         if not events:
@@ -100,6 +114,8 @@ class Receipts:
                 self.heard(carrier.name, self._news(events, now), now)
 
         await self._journal.commit(events, then, must=True)
+        if naming.tell():
+            self._board.adoption.learnt(carrier.name)
 
     def _news(self, events: Sequence[Receipted], now: float) -> Iterable[Said]:
         """Of receipts just applied, those that say for the first time what became of a part: it ended by them, or its
@@ -119,41 +135,66 @@ class Receipts:
                         said[sister.part_id] = (sister, sister.state, sister.err)
         return said.values()
 
-    def _read(self, bind: Bind, spoken: Spoken, pdu: Pdu, now: float) -> tuple[int, Receipted | None, bool]:
-        """What to answer, the fact, and whether it is a receipt even if nobody knows its id (quirks D3)."""
+    def _read(self, carrier: str, spoken: Spoken, pdu: Pdu) -> tuple[int, Receipt | None]:
+        """What to answer, and what it says when it is a receipt, or may be one."""
         try:
             told = receipt.parse(pdu, spoken.reading)
         except PduError as error:
-            self.refused[bind.carrier.name] += 1
-            return error.command_status, None, True
+            self.refused[carrier] += 1
+            return error.command_status, None
         if told is None:
-            self.refused[bind.carrier.name] += 1
-            return names.ESME_RX_R_APPN, None, True
+            self.refused[carrier] += 1
+            return names.ESME_RX_R_APPN, None
         if told.certain and (told.conflict or (told.state < 0 and told.state_from)):
             kind = "tlv-and-text" if told.conflict else "unknown-word"
-            self._ledger.noticed.append(Noticed(kind, bind.carrier.name, told.source_addr))
-        event = Receipted(
-            bind.carrier.name,
-            now,
-            receipt.id_keys(spoken.dialect.ids, told.ids),
-            spoken.ends.get(told.state, -1),
-            told.err,
-            told.word or told.state_name,
-            told.source_addr,
-            whole=spoken.dialect.receipts_on != "every",
-        )
-        return names.ESME_ROK, event, told.certain
+            self._ledger.noticed.append(Noticed(kind, carrier, told.source_addr))
+        return names.ESME_ROK, told
 
-    async def _look_up(self, carrier: str, missed: list[Receipted]) -> list[Receipted]:
-        """The events of receipts memory does not know, with the part the store knows for them, if any."""
-        wanted = [key for event in missed for key in event.keys]
+    async def _look_up(
+        self,
+        carrier: str,
+        spoken: Spoken,
+        naming: Naming,
+        missed: Sequence[tuple[int, Receipt]],
+        answers: list[Answer],
+        now: float,
+    ) -> list[Receipted]:
+        """The events of receipts memory does not know, each with the part the store knows for it, if any. What is no
+        receipt unless we know its id, and we do not, is answered as the message it is (quirks D3)."""
+        wanted = {key for _, told in missed for key in naming.candidates(told.ids, told.source_addr)}
+        found: dict[str, Owner] = {}
         try:
-            found = await self._ports.blocking.run(self._store.find, carrier, wanted)
-        except StoreError as error:
+            found = await self._ports.blocking.run(self._store.find, carrier, sorted(wanted))
+        except StoreError as error:  # parked, and matched when its response or its part turns up
             log.warning("receipts.look_up_failed", carrier=carrier, error=str(error))
-            return missed  # parked, and matched when its response or its part turns up
         events: list[Receipted] = []
-        for event in missed:
-            part_id = next((found[key] for key in event.keys if key in found), "")
-            events.append(structs.replace(event, part_id=part_id) if part_id else event)
+        for place, told in missed:
+            hit = naming.find_kept(told.ids, told.source_addr, found, now) if found else None
+            if hit is not None:
+                events.append(_event(carrier, spoken, told, now, [hit[0]], hit[1]))
+            elif told.certain:
+                keys = naming.waits_as(told.ids, told.source_addr)
+                events.append(_event(carrier, spoken, told, now, keys))
+            else:
+                command_id, (_, sequence_number, _) = answers[place]
+                answers[place] = (command_id, (names.ESME_RX_R_APPN, sequence_number, ""))
+                self.refused[carrier] += 1
         return events
+
+
+def _event(carrier: str, spoken: Spoken, told: Receipt, now: float, keys: list[str], part_id: str = "") -> Receipted:
+    """The fact that a carrier said so. What was matched needs no more than its key."""
+    event = Receipted(
+        carrier,
+        now,
+        keys,
+        spoken.ends.get(told.state, -1),
+        told.err,
+        told.word or told.state_name,
+        told.source_addr,
+        part_id,
+        whole=spoken.dialect.receipts_on != "every",
+    )
+    if part_id:
+        return event
+    return structs.replace(event, ids=list(told.ids), text=told.quoted, submitted_at=told.submitted_at)

@@ -18,6 +18,7 @@ import random
 
 from smsroute.carriers import standing
 from smsroute.carriers.bind import Bind, Desk, Place, places_of
+from smsroute.carriers.naming import Naming
 from smsroute.carriers.tally import Tally
 from smsroute.config import Carrier, Limits, Route
 from smsroute.lane import Key
@@ -47,6 +48,7 @@ class Station:
         self._senders = [bind for bind in self.binds if bind.sends]
         now = ports.clock.monotonic()
         self.dossier = Dossier(carrier, limits, now, [bind.name for bind in self._senders])
+        self.naming = Naming(carrier.name, carrier.dialect, limits)
         self.tally = Tally(limits, now)
         self.inflow = Inflow(limits.demand_tau_s, now)
         self._bucket = ContractBucket(carrier.rate, now)
@@ -63,6 +65,7 @@ class Station:
         """
         before, self.carrier = self.carrier, carrier
         self.dossier.adopt(carrier, now)
+        self.naming.adopt(carrier.dialect)
         self._bucket.resize(carrier.rate, now)
         self._handful = max(1, int(carrier.rate * BURST_S / 2))
         if carrier.caps != before.caps:

@@ -18,8 +18,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
+from smsroute.carriers.adopt import Adoption
 from smsroute.carriers.answers import schedule_s
-from smsroute.carriers.query import Queries, Slices
+from smsroute.carriers.query import Queries
+from smsroute.carriers.slices import Slices
 from smsroute.config import Config, InDoubt, Route
 from smsroute.ledger import Ledger
 from smsroute.message import AnyEvent, Cause, Finished, MessageClass, OrphansAged, Part, Requeued, State, Told
@@ -44,6 +46,7 @@ class Sweep:
         journal: Journal,
         ports: Ports,
         queries: Queries,
+        adoption: Adoption,
         *,
         released: Callable[[], None],
         elsewhere: Callable[[Part, set[str]], str | None],
@@ -55,6 +58,7 @@ class Sweep:
         self._released = released
         self._elsewhere = elsewhere
         self._queries = queries
+        self._adoption = adoption
         self._round_at = 0.0  # monotonic: doubt is looked at once an interval, however often retries wake us
         self._doubted = Slices(self._in_doubt)
         self._lag_s = ports.clock.monotonic() - ports.clock.wall()  # grows when the wall clock is set back
@@ -112,6 +116,7 @@ class Sweep:
             self._round_at = monotonic + limits.sweep_interval_s
             events.extend(self._doubts(now))
             self._queries.look(now)
+            events.extend(self._adoption.round(now))
         events.extend(self._unfetched(now))
         orphan_before = now - limits.orphan_ttl_s
         oldest = next(iter(self._ledger.orphans.values()), None)

@@ -101,7 +101,7 @@ def _by_carrier_id(args: argparse.Namespace) -> Document:
 
 def _named_in_store(args: argparse.Namespace, places: Places) -> list[Document]:
     from smsroute.config import ConfigErrors, load
-    from smsroute.ops.search import best, forms, hits, in_memory, told
+    from smsroute.ops.search import best, forms, hits, in_memory, part_ids, told
     from smsroute.store import open_reader
 
     keys = forms(args.carrier_id)
@@ -115,7 +115,7 @@ def _named_in_store(args: argparse.Namespace, places: Places) -> list[Document]:
         rows = [
             hit
             for name in carriers
-            for hit in hits(name, {**reader.find(name, list(keys)), **in_memory(ledger, name, keys)}, keys)
+            for hit in hits(name, {**part_ids(reader.find(name, list(keys))), **in_memory(ledger, name, keys)}, keys)
         ]
         chosen = best(rows)
         parts: dict[str, Part | None] = {

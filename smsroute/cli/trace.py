@@ -179,9 +179,9 @@ def _in_history(reader: Reader, wanted: str, places: Places) -> Part | None:
     except ConfigErrors:  # half-way through an edit: then only our own ids are found
         return None
     for carrier in carriers:
-        part_id = reader.find(carrier, [wanted]).get(wanted)
-        if part_id is not None:
-            return reader.story(part_id)
+        owner = reader.find(carrier, [wanted]).get(wanted)
+        if owner is not None:
+            return reader.story(owner.part_id)
     return None
 
 

@@ -94,6 +94,11 @@ class Limits:
     auto_samples_min:           int   = count(16, 1, 64, "ids seen before short ones are believed: one in 16 shows a-f")
     receipt_pattern_characters_max: int = count(255, 64, 512, "of a receipt's text: no `pattern` sees a longer one")
     orphan_ttl_s:               float = seconds(DAY, 1, 30 * DAY, "a receipt may wait so long for its response")
+    adopt_after_s:              float = seconds(60, 0.1, DAY, "a late response may still name what a receipt is of")
+    adopt_skew_s:               float = seconds(90, 1, DAY, "a carrier's submit date and ours: minutes, and clocks")
+    adopt_numbers_max:          int   = count(500, 1, 1_000_000, "handsets with a part in doubt, looked at in a round")
+    adopt_orphans_max:          int   = count(500, 1, 1_000_000, "parked receipts asked again in a round: some 5 ms")
+    id_repeats_max:             int   = count(5, 2, 10_000, "an id a carrier gives so often in a row is none")
     multiparts_max:             int   = count(100_000, 1, 10_000_000, "multipart messages whose way is remembered")
     multipart_ttl_s:            float = seconds(3600, 1, 7 * DAY, "between the first and the last part")
 

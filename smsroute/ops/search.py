@@ -20,6 +20,7 @@ from smsroute.ledger import Ledger
 from smsroute.message import MessageClass, Part, Receipted
 from smsroute.ops.story import waits_for, word
 from smsroute.ops.words import iso, mask
+from smsroute.store.base import Owner
 
 AS_WRITTEN: Final = "as written"
 _HEX: Final = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,40})")
@@ -74,6 +75,11 @@ def best(hits: Iterable[Hit]) -> list[Hit]:
 def hits(carrier: str, named: Mapping[str, str], keys: Mapping[str, str]) -> list[Hit]:
     """Of `keys` (see `forms`) what a look-up at a carrier found: {key: part_id}."""
     return [Hit(named[key], carrier, key, how) for key, how in keys.items() if key in named]
+
+
+def part_ids(stored: Mapping[str, Owner]) -> dict[str, str]:
+    """{key: part_id} of those a store holds."""
+    return {key: owner.part_id for key, owner in stored.items()}
 
 
 def in_memory(ledger: Ledger, carrier: str, keys: Iterable[str]) -> dict[str, str]:

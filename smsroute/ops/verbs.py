@@ -24,7 +24,7 @@ from smsroute.ops.explain import Unanswerable, assume, assumptions, explain, que
 from smsroute.ops.look import Desk
 from smsroute.ops.past import decisions_of
 from smsroute.ops.reload import Reloads
-from smsroute.ops.search import best, forms, hits, in_memory, told
+from smsroute.ops.search import best, forms, hits, in_memory, part_ids, told
 from smsroute.ops.story import story, unknown
 from smsroute.ops.words import iso
 from smsroute.routing import decide
@@ -177,8 +177,8 @@ class Verbs:
         for carrier in self._engine.config.carriers:
             if part is not None:
                 break
-            part_id = (await run(store.find, carrier, [wanted])).get(wanted)
-            part = await run(store.story, part_id) if part_id else None
+            owner = (await run(store.find, carrier, [wanted])).get(wanted)
+            part = await run(store.story, owner.part_id) if owner is not None else None
         return part
 
     async def _named(self, request: Mapping[str, Any], peer: str) -> Document:
@@ -189,7 +189,7 @@ class Verbs:
         try:
             for name in [carrier] if carrier else engine.config.carriers:
                 stored = await engine.ports.blocking.run(engine.store.find, name, list(keys))
-                found += hits(name, {**stored, **in_memory(engine.ledger, name, keys)}, keys)
+                found += hits(name, {**part_ids(stored), **in_memory(engine.ledger, name, keys)}, keys)
             chosen = best(found)
             parts = {hit.part_id: self._in_memory(hit.part_id) or await self._in_store(hit.part_id) for hit in chosen}
         except StoreError as error:

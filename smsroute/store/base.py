@@ -14,7 +14,7 @@ tests/store/test_conformance.py is the contract each store passes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 import attrs
 import msgspec
@@ -83,6 +83,13 @@ class DecisionRow:
     network: str
     message_class: int
     packed: bytes
+
+
+class Owner(NamedTuple):
+    """Whose an id is: the part, and whom it went to."""
+
+    part_id: str
+    destination_addr: str
 
 
 @attrs.frozen
@@ -154,8 +161,8 @@ class Reader(Protocol):
     def story(self, part_id: str) -> Part | None:
         """A part as the last checkpoint knows it, open or finished (then without its text)."""
 
-    def find(self, carrier: str, keys: Sequence[str]) -> dict[str, str]:
-        """{key: part_id} for those of `keys` (as `carrier`'s receipts write ids) that name an attempt; the latest."""
+    def find(self, carrier: str, keys: Sequence[str]) -> dict[str, Owner]:
+        """Of `keys` (as `carrier`'s receipts write ids) those that name an attempt, each with the latest one's part."""
 
     def finished_since(self, ended_at: float, part_id: str, limit: int) -> list[Part]:
         """Finished parts behind (ended_at, part_id), in that order: one page of an export. Begin with (0, "").

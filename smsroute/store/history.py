@@ -25,7 +25,7 @@ import msgspec
 
 from smsroute.message import Attempt, Part, Receipted, unpack_part
 from smsroute.store import owed
-from smsroute.store.base import FACTS_MAX, Checkpoint, Page, Sample
+from smsroute.store.base import FACTS_MAX, Checkpoint, Owner, Page, Sample
 
 FEW: Final = 64
 """Rows of a statement's small form. Each is compiled once, for a fixed number of rows; spare ones are NULL."""
@@ -51,7 +51,7 @@ ATTEMPT_COLUMNS: Final = (
 )  # fmt: skip
 ATTEMPT_FIELDS_OTHERWISE: Final = {
     "key",                                  # column receipt_key: the key, or the id where they are the same
-    "queried_at", "told",                   # of open parts only; of ended ones the facts tell it
+    "queried_at", "told", "named_at",       # of open parts only; of ended ones the facts tell it
 }  # fmt: skip
 
 _lines: Final = msgspec.json.Encoder()
@@ -266,17 +266,18 @@ def sample(db: sqlite3.Connection, since: float, until: float, limit: int) -> Sa
 
 
 _FIND: Final = """
-    SELECT json_group_object(receipt_key, part_id) FROM (
-        SELECT receipt_key, part_id, max(at) FROM attempt
-        WHERE carrier = ?1 AND receipt_key <> '' AND receipt_key IN (SELECT value FROM json_each(?2))
+    SELECT json_group_object(receipt_key, json_array(part_id, destination_addr)) FROM (
+        SELECT receipt_key, attempt.part_id, max(at), destination_addr
+        FROM attempt JOIN message USING (part_id)
+        WHERE attempt.carrier = ?1 AND receipt_key <> '' AND receipt_key IN (SELECT value FROM json_each(?2))
         GROUP BY receipt_key)
 """
 
 
-def find(db: sqlite3.Connection, carrier: str, keys: Sequence[str]) -> dict[str, str]:
-    """{key: part_id of the latest attempt it names}; one row out, so one exchange of the GIL however many there are."""
+def find(db: sqlite3.Connection, carrier: str, keys: Sequence[str]) -> dict[str, Owner]:
+    """{key: the part of the latest attempt it names}; one row out: one exchange of the GIL however many there are."""
     row = db.execute(_FIND, (carrier, _json(keys))).fetchone()
-    return msgspec.json.decode(row[0], type=dict[str, str])
+    return msgspec.json.decode(row[0], type=dict[str, Owner])
 
 
 def prune(db: sqlite3.Connection, ended_before: float, limit: int) -> int:

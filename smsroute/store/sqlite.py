@@ -25,7 +25,7 @@ import msgspec
 
 from smsroute.message import Backlog, OwedPage, Part, Receipted
 from smsroute.store import decisions, history, owed
-from smsroute.store.base import Checkpoint, Counts, DecisionRow, Page, Recovered, Sample, StoreError, StoreLimits
+from smsroute.store.base import Checkpoint, Counts, DecisionRow, Owner, Page, Recovered, Sample, StoreError, StoreLimits
 from smsroute.store.sqlite_file import (
     HISTORY,
     JOURNAL,
@@ -106,7 +106,7 @@ class SqliteReader:
         with self._shelf.use(f"read part {part_id}") as db:
             return history.story(db, part_id)
 
-    def find(self, carrier: str, keys: Sequence[str]) -> dict[str, str]:
+    def find(self, carrier: str, keys: Sequence[str]) -> dict[str, Owner]:
         with self._shelf.use(f"look up {len(keys)} ids of {carrier}") as db:
             return history.find(db, carrier, keys)
 

@@ -60,7 +60,8 @@ async def test_a_receipt_nobody_knows(tmp_path: Path, autojump_clock: trio.testi
     """A receipt with an unknown id is answered 0, parked and counted: an error would make the carrier send it for
     hours."""
     carriers = {"orange": Temperament(ids="hex-dec", **SLOW)}
-    async with house(tmp_path, carriers=carriers, esmes=ESME) as it:
+    exact = "window: 50, rate: 1000/s, dialect: {ids: exact}"
+    async with house(tmp_path, carriers=carriers, carrier=exact, esmes=ESME) as it:
         it.platform(1)
         await trio.sleep(5)
         orange = it.carriers["orange"].counts

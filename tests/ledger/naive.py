@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import attrs
-
 from smsroute.message import (
     Accepted,
+    Adopted,
     AnyEvent,
     Attempted,
     Blame,
@@ -29,87 +28,23 @@ from smsroute.message import (
     Told,
     Withdrawn,
 )
+from tests.ledger.naive_page import Page, Try
 
 FACTS_MAX = 16
-OPEN = (State.DUE, State.ATTEMPTED, State.IN_DOUBT, State.SUBMITTED)
 UNANSWERED = (State.DUE, State.ATTEMPTED, State.IN_DOUBT)
 RECEIPT_STATES = (State.DELIVERED, State.EXPIRED, State.DELETED, State.UNDELIVERABLE, State.REJECTED, State.UNKNOWN)
 RECEIPT_STATES += (State.ACCEPTED,)
 
 
-@attrs.define
-class Try:
-    """One attempt."""
-
-    carrier: str
-    bind: str
-    route: str
-    reason: str
-    at: float
-    answered: tuple[float, int, int] | None = None
-    name: str = ""
-    key: str = ""
-    doubted: str = ""
-    withdrawn: bool = False
-    resent: bool = False
-    repeats: int = 0
-    queried_at: float = 0.0
-    told: int = 0
-
-    @property
-    def hopeful(self) -> bool:
-        return not self.withdrawn and not self.told
-
-    @property
-    def taken(self) -> bool:
-        return self.answered is not None and self.answered[1] == Blame.OK
-
-    @property
-    def called(self) -> str:
-        return self.key or self.name
-
-
-@attrs.define
-class Page:
-    """All about one part."""
-
-    said: Accepted
-    number: int
-    state: State = State.DUE
-    carrier: str = ""
-    route: str = ""
-    due_at: float = 0.0
-    waiting: bool = False
-    tries: list[Try] = attrs.Factory(list)
-    facts: list[str] = attrs.Factory(list)
-    ended: int = 0  # the how-manieth event ended it
-    ended_at: float = 0.0
-    why: str = ""
-    err: str = ""
-    told_at: float = 0.0
-    rested: int = 0
-    message: str = ""
-    heard_of: Receipted | None = None
-
-    @property
-    def over(self) -> bool:
-        return self.state not in OPEN
-
-    @property
-    def owed(self) -> bool:
-        asked = self.said.wants_receipt
-        if not self.over or self.told_at or not asked:
-            return False
-        good, bad = self.state is State.DELIVERED, self.state not in (State.DELIVERED, State.ACCEPTED)
-        return {1: True, 2: bad, 3: good}[asked]
-
-
 class Naive:
     """See the module."""
 
-    def __init__(self, *, orphans_max: int, multiparts_max: int, multipart_ttl_s: float) -> None:
+    def __init__(self, *, orphans_max: int, multiparts_max: int, multipart_ttl_s: float, id_repeats_max: int) -> None:
         self.pages: dict[str, Page] = {}
-        self.names: dict[tuple[str, str], tuple[str, int]] = {}
+        self.names: dict[tuple[str, str], list[tuple[str, int]]] = {}  # who bears it, the newest last
+        self.newest_names: dict[str, list[str]] = {}  # of a carrier, the same one in a row
+        self.void: set[tuple[str, str]] = set()
+        self._repeats_max = id_repeats_max
         self.loose: list[Receipted] = []
         self.pins: list[dict[str, Any]] = []  # the longest silent first
         self.tally: Counter[str] = Counter()
@@ -136,10 +71,28 @@ class Naive:
     def means(self, event: Receipted) -> tuple[str, int] | None:
         """The attempt a receipt speaks of."""
         for position, key in enumerate(event.keys):
-            hit = self.names.get((event.carrier, key))
-            if hit and (not position or event.destination_addr == self.pages[hit[0]].said.destination_addr):
+            hit, agrees = self._bearer(event.carrier, key, event.destination_addr)
+            if hit and (agrees or not position):
                 return hit
         return None
+
+    def _bearer(self, carrier: str, key: str, number: str) -> tuple[tuple[str, int] | None, bool]:
+        bearers = self.names.get((carrier, key), [])
+        to = [hit for hit in bearers if self.pages[hit[0]].said.destination_addr == number]
+        if not to:
+            return (bearers[-1] if bearers else None), False
+        if len(bearers) > 1 and (living := [hit for hit in to if not self.pages[hit[0]].over]):
+            return (living[0], True) if len(living) == 1 else (None, False)
+        return to[-1], True
+
+    def unnamed(self) -> set[tuple[str, str, int]]:
+        """Attempts that may be with a carrier, and whose id nobody ever heard."""
+        return {
+            (one.carrier, part_id, index)
+            for part_id, page in self.pages.items()
+            for index, one in enumerate(page.tries)
+            if not one.name and not one.withdrawn and (one.taken or (one.doubted and not one.answered))
+        }
 
     # -- told ---------------------------------------------------------------------------------------------------------
 
@@ -252,6 +205,11 @@ class Naive:
 
     def _took(self, page: Page, event: Responded) -> None:
         one = page.tries[event.attempt]
+        name = (one.carrier, one.called)
+        if one.name and name in self.names:
+            self.names[name] = [hit for hit in self.names[name] if hit[0] != event.part_id]
+            if not self.names[name]:
+                del self.names[name]
         one.name, one.key = event.carrier_message_id, event.key
         if page.state not in UNANSWERED:
             self.tally["overtaken"] += 1
@@ -263,18 +221,56 @@ class Naive:
             why = "taken by the carrier, which sends no receipts" if asked else ""
             self._over(page, event.at, why or "taken by the carrier; no receipt was asked for", "")
         if one.called:
-            self._called(page, event)
+            self._name(page, event.attempt)
+            self._wake(page, event, one)
         self._sister_spoke(page, event.at)
 
-    def _called(self, page: Page, event: Responded) -> None:
-        one = page.tries[event.attempt]
-        self.names[one.carrier, one.called] = (page.said.part_id, event.attempt)
+    def _name(self, page: Page, index: int) -> None:
+        one, part_id = page.tries[index], page.said.part_id
+        row = self.newest_names.get(one.carrier, [])
+        row = self.newest_names[one.carrier] = [*row, one.called] if one.called in row else [one.called]
+        name = (one.carrier, one.called)
+        if len(row) >= self._repeats_max:
+            self.void.add(name)
+            self.names.pop(name, None)
+        if name in self.void:
+            return
+        bearers = self.names.setdefault(name, [])
+        if bearers and bearers[-1][0] != part_id:
+            self.tally["ids_reused"] += not self.pages[bearers[-1][0]].over
+        elif bearers:
+            bearers.pop()
+        bearers.append((part_id, index))
+        del bearers[:-9]
+
+    def _wake(self, page: Page, event: Responded, one: Try) -> None:
         for orphan in self.loose:
-            if (orphan.carrier, orphan.keys[0]) == (one.carrier, one.called):
+            if (orphan.carrier, _parked_as(orphan)) == (one.carrier, one.called) not in self.void:
                 self.loose.remove(orphan)
                 self.tally["orphans_matched"] += 1
                 self._speaks(page, event.attempt, orphan, event.at)
                 break
+
+    def _adopted(self, event: Adopted) -> None:
+        found = [one for one in self.loose if (one.carrier, _parked_as(one)) == (event.carrier, event.name)]
+        if not found:
+            self.tally["overtaken"] += 1
+            return
+        self.loose.remove(found[0])
+        self.tally["orphans_matched"] += 1
+        self.tally["orphans_adopted"] += 1
+        page = self.pages.get(event.part_id)
+        if page is None or event.attempt >= len(page.tries):
+            self.tally["receipts_late"] += 1
+            return
+        if event.how:
+            self._note(page, f"{event.at:.3f} attempt {event.attempt + 1}: {event.how}")
+        one = page.tries[event.attempt]
+        if (one.carrier, event.part_id, event.attempt) in self.unnamed() and found[0].ids:
+            one.name = found[0].ids[0][1]
+            one.key = next((key for key in found[0].keys[:1] if key != one.name), "")
+            self._name(page, event.attempt)
+        self._speaks(page, event.attempt, found[0], event.at)
 
     def _doubted(self, event: Doubted) -> None:
         for page in self._known(event.part_ids):
@@ -322,16 +318,19 @@ class Naive:
         if hit:
             self._speaks(self.pages[hit[0]], hit[1], event, event.at)
             return
-        parked = [
-            one for one in self.loose if event.keys and (one.carrier, one.keys[0]) == (event.carrier, event.keys[0])
-        ]
+        name = _parked_as(event)
+        if (event.carrier, name) in self.void:
+            self.tally["orphans_parked"] += 1
+            self.tally["orphans_aged"] += 1
+            return
+        parked = [one for one in self.loose if name and (one.carrier, _parked_as(one)) == (event.carrier, name)]
         if parked and parked[0].state in RECEIPT_STATES:
             same, passing = event.state == parked[0].state, event.state not in RECEIPT_STATES
             self.tally["receipts_" + ("duplicate" if same else "intermediate" if passing else "conflicting")] += 1
             return
         self.tally["orphans_parked"] += 1
-        self.loose = [one for one in self.loose if one not in parked] + ([event] if event.keys else [])
-        self.tally["orphans_aged"] += len(parked) + (not event.keys)
+        self.loose = [one for one in self.loose if one not in parked] + ([event] if name else [])
+        self.tally["orphans_aged"] += len(parked) + (not name)
         if len(self.loose) > self._orphans_max:
             self.loose.pop(0)
             self.tally["orphans_aged"] += 1
@@ -469,4 +468,9 @@ class Naive:
     def forget(self, part_ids: set[str]) -> None:
         """These leave memory."""
         self.pages = {part_id: page for part_id, page in self.pages.items() if part_id not in part_ids}
-        self.names = {name: hit for name, hit in self.names.items() if hit[0] not in part_ids}
+        left = {name: [hit for hit in hits if hit[0] not in part_ids] for name, hits in self.names.items()}
+        self.names = {name: hits for name, hits in left.items() if hits}
+
+
+def _parked_as(event: Receipted) -> str:
+    return next(iter([*event.keys, *("\0? " + written for _, written in event.ids)]), "")

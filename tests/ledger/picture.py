@@ -6,7 +6,8 @@ from typing import Any
 
 from smsroute.ledger import Ledger
 from smsroute.message import State
-from tests.ledger.naive import OPEN, Naive, Page
+from tests.ledger.naive import Naive
+from tests.ledger.naive_page import OPEN, Page
 
 ESMES = ("acme", "bank")
 
@@ -49,9 +50,17 @@ def of_ledger(ledger: Ledger) -> dict[str, Any]:
         "outboxes": {esme: list(outbox.owed) for esme, outbox in ledger.outboxes.items() if outbox.owed},
         "in_doubt": sorted(ledger.in_doubt),
         "ids": {
-            (carrier, key): (part.part_id, index)
+            (carrier, key): [
+                (one.part_id, at) for one, at in [*ledger.ids._earlier.get((carrier, key), []), (part, index)]
+            ]
             for carrier, named in ledger.ids._named.items()
             for key, (part, index) in named.items()
+        },
+        "void": ledger.ids.void,
+        "unnamed": {
+            (carrier, part.part_id, index)
+            for (carrier, _), held in ledger.unnamed._held.items()
+            for part, index in held
         },
         "orphans": list(ledger.orphans.values()),
         "multiparts": [
@@ -75,6 +84,8 @@ def of_naive(naive: Naive) -> dict[str, Any]:
         "outboxes": {esme: owed for esme in ESMES if (owed := naive.outbox(esme))},
         "in_doubt": sorted(part_id for part_id, page in pages.items() if page.state is State.IN_DOUBT),
         "ids": naive.names,
+        "void": naive.void,
+        "unnamed": naive.unnamed(),
         "orphans": naive.loose,
         "multiparts": [(pin["key"], pin["at"], pin["carrier"], pin["bind"], pin["went"]) for pin in naive.pins],
         "counts": {name: count for name, count in naive.tally.items() if count},

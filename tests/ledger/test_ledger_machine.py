@@ -15,6 +15,7 @@ from smsroute.ledger import Ledger
 from smsroute.memory import FACTS_MAX
 from smsroute.message import (
     Accepted,
+    Adopted,
     AnyEvent,
     Attempted,
     Blame,
@@ -43,10 +44,12 @@ from tests.ledger.picture import ESMES, of_ledger, of_naive
 CARRIERS = ("orange", "sfr")
 NUMBERS = ("33611111111", "33622222222")
 SAID = (State.DELIVERED, State.DELIVERED, State.UNDELIVERABLE, State.REJECTED, -1, State.ACCEPTED)
-LIMITS: dict[str, Any] = {"orphans_max": 3, "multiparts_max": 2, "multipart_ttl_s": 15.0}
+LIMITS: dict[str, Any] = {"orphans_max": 3, "multiparts_max": 2, "multipart_ttl_s": 15.0, "id_repeats_max": 3}
 # What a rebuilt ledger may count otherwise: what was said of parts that had come to rest before the checkpoint.
 OF_PARTS_AT_REST = {
     "overtaken",
+    "withdrawn",
+    "ids_reused",
     "receipts_matched",
     "receipts_intermediate",
     "receipts_duplicate",
@@ -250,13 +253,24 @@ class Walk:
         if self.disk.closed and self.rng.random() < 0.5:
             carrier, key = self.rng.choice(sorted(self.disk.closed))
             keys = [key]
-        elif self.rng.random() < 0.1:
-            keys = []
+        elif self.rng.random() < 0.3:
+            written = [("text", f"w{self.rng.randint(0, 9)}")] if self.rng.random() < 0.7 else []
+            self._receipt(carrier, [], written)
+            return
         else:
             self.early = keys[0]
         self._receipt(carrier, keys)
 
-    def _receipt(self, carrier: str, keys: list[str]) -> None:
+    def adopt(self) -> None:
+        """A parked receipt finds its attempt, or one that never was."""
+        if self.naive.loose:
+            orphan = self.rng.choice(self.naive.loose)
+            part_id = self._some(State.IN_DOUBT)[0]
+            name = orphan.keys[0] if orphan.keys else "\0? " + orphan.ids[0][1]
+            how = self.rng.choice(["", "its text"])
+            self._say(Adopted(orphan.carrier, name, part_id, self._attempt(part_id), self._later(), how))
+
+    def _receipt(self, carrier: str, keys: list[str], written: list[tuple[str, str]] | None = None) -> None:
         """As `carriers/receipts` does: whose it is by memory, else by the store."""
         at, state, number = self._later(), self.rng.choice(SAID), self.rng.choice(NUMBERS)
         whole = self.rng.random() < 0.4
@@ -265,7 +279,9 @@ class Walk:
         assert self.ledger.whose(event) == (meant[0] if meant else "")
         closed = self.disk.closed
         stored = next((closed[carrier, key] for key in keys if (carrier, key) in closed), "")
-        self._say(Receipted(carrier, at, keys, state, "000", "WORD", number, meant[0] if meant else stored, whole))
+        whose = meant[0] if meant else stored
+        ids = written or [("text", key) for key in keys]
+        self._say(Receipted(carrier, at, keys, state, "000", "WORD", number, whose, whole, ids))
 
     def query(self) -> None:
         """A carrier was asked; it may have said a last word, and a receipt may say another."""
@@ -385,7 +401,9 @@ class Walk:
             for picture, ledger in ((was, self.ledger), (became, rebuilt)):
                 assert all(ledger.parts[part_id].at_rest for part_id in set(picture["parts"]) - both)
                 picture["parts"] = {part_id: picture["parts"][part_id] for part_id in both}
-                picture["ids"] = {name: hit for name, hit in picture["ids"].items() if hit[0] in both}
+                held = {name: [hit for hit in hits if hit[0] in both] for name, hits in picture["ids"].items()}
+                picture["ids"] = {name: hits for name, hits in held.items() if hits}
+                picture["unnamed"] = {row for row in picture["unnamed"] if row[1] in both}
                 picture["counts"] = {name: n for name, n in picture["counts"].items() if name not in OF_PARTS_AT_REST}
                 del picture["by_state"], picture["orphans"]
         assert became == was
@@ -410,8 +428,8 @@ class Walk:
 # fmt: off
 DEEDS: dict[Callable[[Walk], None], int] = {
     Walk.accept: 6, Walk.attempt: 5, Walk.withdraw: 1, Walk.take_on: 6, Walk.refuse: 3, Walk.doubt: 4, Walk.requeue: 4,
-    Walk.move: 1, Walk.receipt: 5, Walk.strange_receipt: 2, Walk.query: 3, Walk.finish: 2, Walk.tell: 4, Walk.age: 1,
-    Walk.release: 2, Walk.checkpoint: 3, Walk.replay: 1, Walk.crash: 1,
+    Walk.move: 1, Walk.receipt: 5, Walk.strange_receipt: 3, Walk.adopt: 2, Walk.query: 3, Walk.finish: 2, Walk.tell: 4,
+    Walk.age: 1, Walk.release: 2, Walk.checkpoint: 3, Walk.replay: 1, Walk.crash: 1,
 }
 # fmt: on
 

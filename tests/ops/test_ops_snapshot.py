@@ -103,7 +103,8 @@ async def test_receipts_that_match_nothing_are_a_warning(
 ) -> None:
     """A carrier whose receipts name ids in another notation than ours expects is told, with what to look at."""
     temperament = Temperament().with_words(["ids=hex-dec", "receipt_delay=0.1"])
-    async with house(tmp_path, carriers={"orange": temperament}) as it:
+    exact = "window: 20, rate: 500/s, dialect: {ids: exact}"
+    async with house(tmp_path, carriers={"orange": temperament}, carrier=exact) as it:
         esme = it.platform(60)
         with trio.fail_after(60):
             await esme.wait_for(lambda esme: esme.submitted_all)

@@ -13,7 +13,7 @@ import attrs
 import msgspec
 
 from smsroute.message import Backlog, OwedPage, OwedRow, Part, Receipted, pack_part, unpack_part
-from smsroute.store.base import FACTS_MAX, Checkpoint, Counts, DecisionRow, Page, Recovered, Sample, StoreError
+from smsroute.store.base import FACTS_MAX, Checkpoint, Counts, DecisionRow, Owner, Page, Recovered, Sample, StoreError
 from tests.store.parts import as_row
 
 
@@ -145,14 +145,14 @@ class MemoryStore:
         packed = self._disk.open.get(part_id) or self._disk.ended.get(part_id)
         return None if packed is None else unpack_part(packed)
 
-    def find(self, carrier: str, keys: Sequence[str]) -> dict[str, str]:
+    def find(self, carrier: str, keys: Sequence[str]) -> dict[str, Owner]:
         named = sorted(
-            (attempt.at, attempt.key or attempt.carrier_message_id, part.part_id)
+            (attempt.at, attempt.key or attempt.carrier_message_id, Owner(part.part_id, part.destination_addr))
             for part in self._by_end()
             for attempt in part.attempts
             if attempt.carrier == carrier
         )
-        return {key: part_id for _, key, part_id in named if key and key in keys}
+        return {key: owner for _, key, owner in named if key and key in keys}
 
     def finished_since(self, ended_at: float, part_id: str, limit: int) -> list[Part]:
         return [part for part in self._by_end() if (part.ended_at, part.part_id) > (ended_at, part_id)][:limit]

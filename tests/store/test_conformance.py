@@ -224,7 +224,10 @@ class TestHistory:
         store.append(1, record(1))
         store.checkpoint(checkpoint(1, ended=[second, first, third]))
         wanted = ["AGAIN", "31", "1F", "", "STRANGE"]
-        assert store.find("orange", wanted) == {"AGAIN": second.part_id, "31": third.part_id}
+        assert store.find("orange", wanted) == {
+            "AGAIN": (second.part_id, second.destination_addr),
+            "31": (third.part_id, third.destination_addr),
+        }
         assert store.find("sfr", wanted) == {}
         assert store.find("orange", []) == {}
 
@@ -301,7 +304,7 @@ class TestHistory:
         assert [store.prune(edge, 3) for _ in range(4)] == [3, 3, 1, 0]
         assert store.story(parts[6].part_id) is None
         assert store.story(parts[7].part_id) == as_row(parts[7])
-        assert store.find("orange", ["6-1", "7-1"]) == {"7-1": parts[7].part_id}
+        assert store.find("orange", ["6-1", "7-1"]) == {"7-1": (parts[7].part_id, parts[7].destination_addr)}
 
     def test_counts_by_state(self, home: Home) -> None:
         """How many are open, and how many ended since, by state."""

@@ -111,7 +111,9 @@ def test_odd_text_comes_back_as_it_was(store: SqliteStore) -> None:
     bad.err = "a\x00b"
     store.checkpoint(checkpoint(1, ended=[odd]))
     assert store.story(odd.part_id) == as_row(odd)
-    assert store.find("orange", ["'; DROP TABLE message; --"]) == {"'; DROP TABLE message; --": odd.part_id}
+    assert store.find("orange", ["'; DROP TABLE message; --"]) == {
+        "'; DROP TABLE message; --": (odd.part_id, odd.destination_addr)
+    }
     store.checkpoint(checkpoint(1, ended=[bad]))
     told = store.story(bad.part_id)
     assert told is not None

@@ -1,0 +1,166 @@
+"""Parked receipts that find their attempt later: its response came, ids were learnt, or no response will ever come.
+
+DRAWBACK of the plain key
+    A receipt that came before its response waits under its id. Where the two are not written alike, the response names
+    another key; and a response that died with its link names none, ever: its part would end UNKNOWN a day later though
+    the receipt has told that it was delivered.
+
+IDEA
+    Look from the other end. A response: which parked receipts speak of that handset? A rule learnt: which of those
+    parked does it explain? An attempt in doubt: is there, at its carrier, exactly one parked receipt for its handset
+    that came after it left and quotes its text, or, quoting none, names its time, and exactly one such attempt?
+
+PSEUDOCODE
+    responses durable: for each part taken, for each receipt parked for its number: does its naming mean this attempt?
+    something learnt:  the receipts parked at that carrier are asked again, `adopt_orphans_max` a round
+    each round:        for a slice of the numbers with an attempt in doubt:
+        pairs of (parked receipt, attempt) that agree; one whose receipt and attempt stand in no other pair is Adopted
+
+LIMITS
+    A number of the same account may be another engine's message: the number alone is never enough, and a quoted text
+    that differs always speaks against it. Identical texts to one handset within `adopt_after` stay undecided.
+
+Rules:
+- Nothing is adopted that two could claim, and nothing sooner than `adopt_after`: a late response is the better witness.
+- No pause: slices, and nobody looks while nothing is parked.
+
+Walk: `carriers/dispatch` calls `named` after responses and `learnt` after receipts, `carriers/sweep` `round`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+from smsroute.carriers.slices import Slices
+from smsroute.carriers.station import Station
+from smsroute.config import Limits
+from smsroute.ledger import Ledger
+from smsroute.matching import Holder, orphan_name
+from smsroute.message import STATE_OF_RECEIPT, Adopted, AnyEvent, Part, Receipted
+from smsroute.ports import Ports
+from smsroute.smpp import text
+from smsroute.smpp.codec import parse_sm
+from smsroute.smpp.names import ESM_UDHI
+
+TEXT_CHARACTERS_MIN: Final = 8
+"""Letters and digits two texts must share to be one: fewer are chance."""
+
+
+class Board(Protocol):
+    """What adoption needs of `carriers/dispatch`."""
+
+    ports: Ports
+    limits: Limits
+    ledger: Ledger
+    stations: dict[str, Station]
+
+
+class Adoption:
+    """See the module. `now` is Unix seconds."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._numbers = Slices(lambda: iter(board.ledger.unnamed))
+        self._again: dict[str, deque[Receipted]] = {}
+
+    def named(self, carrier: str, parts: Iterable[Part], now: float) -> list[AnyEvent]:
+        """Responses have just named attempts of these parts."""
+        orphans = self._board.ledger.orphans
+        if not len(orphans):
+            return []
+        waiting = {
+            orphan_name(one): one for part in parts for one in orphans.speaking_of(carrier, part.destination_addr)
+        }
+        return self._found(waiting.values(), now)
+
+    def learnt(self, carrier: str) -> None:
+        """Something about its ids was learnt, or forgotten: those parked are asked again."""
+        held = self._board.ledger.orphans.values()
+        self._again[carrier] = deque(orphan for orphan in held if orphan.carrier == carrier)
+
+    def round(self, now: float) -> list[AnyEvent]:
+        """Some of what may have found its attempt since the last one."""
+        if not len(self._board.ledger.orphans):
+            self._again.clear()
+            return []
+        events: list[AnyEvent] = []
+        for carrier, waiting in list(self._again.items()):
+            some = [waiting.popleft() for _ in range(min(len(waiting), self._board.limits.adopt_orphans_max))]
+            events.extend(self._found(some, now))
+            if not waiting:
+                del self._again[carrier]
+        events.extend(self._in_doubt(now))
+        return events
+
+    def _found(self, waiting: Iterable[Receipted], now: float) -> list[AnyEvent]:
+        ledger, stations = self._board.ledger, self._board.stations
+        events: list[AnyEvent] = []
+        for orphan in waiting:
+            station = stations.get(orphan.carrier)
+            if station is None or not orphan.ids:
+                continue
+            hit = station.naming.find(orphan.ids, orphan.destination_addr, ledger, now)
+            if hit is not None:
+                part, index = hit[1]
+                events.append(Adopted(orphan.carrier, orphan_name(orphan), part.part_id, index, now))
+        return events
+
+    def _in_doubt(self, now: float) -> list[AnyEvent]:
+        ledger, limits = self._board.ledger, self._board.limits
+        events: list[AnyEvent] = []
+        for carrier, number in self._numbers.take(limits.adopt_numbers_max):
+            parked = [
+                orphan
+                for orphan in ledger.orphans.speaking_of(carrier, number)
+                if orphan.state in STATE_OF_RECEIPT and orphan.at <= now - limits.adopt_after_s
+            ]
+            if not parked:
+                continue
+            holders = ledger.unnamed.to(carrier, number)
+            pairs = [
+                (orphan_name(orphan), holder, how)
+                for orphan in parked
+                for holder in holders
+                if (how := agreement(orphan, holder, limits.adopt_skew_s))
+            ]
+            receipts = Counter(name for name, _, _ in pairs)
+            attempts = Counter((part.part_id, index) for _, (part, index), _ in pairs)
+            for name, (part, index), how in pairs:
+                doubted = part.attempts[index].doubted
+                if doubted and receipts[name] == 1 and attempts[part.part_id, index] == 1:
+                    events.append(
+                        Adopted(carrier, name, part.part_id, index, now, f"never answered, but {carrier}'s {how}")
+                    )
+        return events
+
+
+def agreement(orphan: Receipted, holder: Holder, skew_s: float) -> str:
+    """What a receipt and an attempt to the same handset share, for people; "" when they may be strangers."""
+    part, index = holder
+    sent_at = part.attempts[index].at
+    if sent_at > orphan.at:
+        return ""
+    quoted = _letters(orphan.text)
+    if len(quoted) >= TEXT_CHARACTERS_MIN and len(part.body) > part.text_at:
+        return "receipt quotes its text" if _letters(_said(part)).startswith(quoted) else ""
+    if quoted and not _letters(_said(part)).startswith(quoted):
+        return ""
+    if orphan.submitted_at and abs(orphan.submitted_at - sent_at) <= skew_s:
+        return "receipt names the time it was sent"
+    return ""
+
+
+def _said(part: Part) -> str:
+    """The text of a part that is still open, without its header."""
+    sm = parse_sm(part.body)
+    data = sm.user_data()
+    if sm.esm_class & ESM_UDHI and data:
+        data = data[1 + data[0] :]
+    return text.decode(sm.data_coding, data)
+
+
+def _letters(said: str) -> str:
+    """What every alphabet and every SMSC leaves of a text."""
+    return "".join(char for char in said if char.isascii() and char.isalnum()).lower()

@@ -1,0 +1,144 @@
+"""Parked receipts that find their attempt later. smsroute/carriers/adopt.py, naming.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from smsroute.carriers.adopt import agreement
+from smsroute.message import Attempt, Part, Receipted, State
+from smsroute.sim.temperament import Temperament
+from smsroute.smpp import names
+from smsroute.smpp.codec import build_sm
+from tests.house import House, house
+
+ESME = 'acme: {password: {plain: "secret"}, window: 500, rate: 10000/s}'
+LIMITS = "{checkpoint_interval: 1s, sweep_interval: 100ms, adopt_after: 5s}"
+NUMBER = "33600000001"
+
+
+@pytest.mark.parametrize("ids", ["hex", "decimal", "uuid", "hex-dec", "dec-hex"])
+async def test_auto_learns_each_form_and_loses_no_receipt(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, ids: str
+) -> None:
+    """Without a word in the config every receipt finds its message, the first ones included: what was not sure waited
+    until it was."""
+    carriers = {"orange": Temperament(ids=ids, response_delay="fixed:0.05", receipt_delay="fixed:0.3")}
+    async with house(tmp_path, carriers=carriers, esmes=ESME) as it:
+        esme = it.platform(300)
+        await it.settle(esme)
+        counts = it.engine.ledger.counts
+        assert (counts.delivered, len(it.engine.ledger.orphans)) == (300, 0)
+        learner = it.engine.dispatch.stations["orange"].naming.learner
+        assert learner.rule == (ids if "-" in ids else "exact")
+
+
+@pytest.mark.parametrize("ids", ["hex", "hex-dec"])
+async def test_o1_early_receipts_are_found_whatever_form_their_response_has(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, ids: str
+) -> None:
+    """Half of the receipts overtake their response while nothing is learnt yet."""
+    carriers = {
+        "orange": Temperament(ids=ids, receipts_early="0.5", response_delay="fixed:0.05", receipt_delay="fixed:0.3")
+    }
+    async with house(tmp_path, carriers=carriers, esmes=ESME, limits=LIMITS) as it:
+        esme = it.platform(300)
+        await it.settle(esme)
+        await trio.sleep(10)
+        counts = it.engine.ledger.counts
+        assert counts.orphans_parked > 50
+        assert (counts.delivered, counts.told, len(it.engine.ledger.orphans)) == (300, 300, 0)
+
+
+async def in_doubt(it: House, said: bytes) -> str:
+    """A message that the carrier has, whose response dies with its link."""
+    raw = await it.dial()
+    assert await raw.bind(command_id=names.BIND_TRANSMITTER) == 0
+    body = build_sm(source_addr="SHOP", destination_addr=NUMBER, registered_delivery=1, short_message=said)
+    status, message_id = await raw.submit(body)
+    assert status == 0
+    return message_id
+
+
+async def test_a_receipt_finds_the_one_attempt_in_doubt(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """The response dies with its link, the receipt comes over the next one and quotes the text: the part ends as it
+    says, long before its validity, and the story tells how it was found."""
+    slow = Temperament(response_delay="fixed:2", receipt_delay="fixed:4")
+    async with house(tmp_path, carriers={"orange": slow}, esmes=ESME, limits=LIMITS) as it:
+        message_id = await in_doubt(it, b"Your code is 4821, do not tell")
+        await trio.sleep(1)
+        it.carriers["orange"].drop_links()
+        await trio.sleep(20)
+        part = it.engine.ledger.parts[message_id]
+        assert (part.state, part.attempts[0].blame) == (State.DELIVERED, -1)
+        assert any("orange's receipt quotes its text" in fact for fact in part.facts)
+        assert it.engine.ledger.counts.orphans_adopted == 1
+
+
+async def test_two_that_one_receipt_could_mean_are_left_alone(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The same text to the same handset twice, both in doubt: nobody is told of the other's fate."""
+    slow = Temperament(response_delay="fixed:2", receipt_delay="fixed:4")
+    async with house(tmp_path, carriers={"orange": slow}, esmes=ESME, limits=LIMITS) as it:
+        sent = [await in_doubt(it, b"Your code is 4821, do not tell") for _ in range(2)]
+        await trio.sleep(1)
+        it.carriers["orange"].drop_links()
+        await trio.sleep(20)
+        assert {it.engine.ledger.parts[message_id].state for message_id in sent} == {State.IN_DOUBT}
+        assert len(it.engine.ledger.orphans) == 2
+
+
+async def test_a_late_response_names_it_before_anybody_guesses(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The receipt is there, the response timer has run out, and the response comes all the same: it is the witness."""
+    slow = Temperament(response_delay="fixed:12", receipt_delay="fixed:0.1", receipts_early="1")
+    async with house(tmp_path, carriers={"orange": slow}, esmes=ESME, limits=LIMITS.replace("5s", "60s")) as it:
+        message_id = await in_doubt(it, b"Your code is 4821, do not tell")
+        await trio.sleep(11)
+        assert it.engine.ledger.parts[message_id].state == State.IN_DOUBT
+        await trio.sleep(5)
+        part = it.engine.ledger.parts[message_id]
+        assert (part.state, part.attempts[0].blame) == (State.DELIVERED, 0)
+        assert part.attempts[0].named_at == 0.0
+
+
+BODY = build_sm(source_addr="SHOP", destination_addr=NUMBER, short_message=b"Your code is 4821, do not tell")
+
+
+@pytest.mark.parametrize(
+    ("text", "submitted_at", "came_at", "fits"),
+    [
+        ("Your code is 4821, d", 0.0, 110.0, True),
+        ("your CODE is 4821? d", 0.0, 110.0, True),
+        ("Your code is 9999, d", 100.0, 110.0, False),
+        ("Your", 0.0, 110.0, False),
+        ("Your", 130.0, 110.0, True),
+        ("Mine", 130.0, 110.0, False),
+        ("", 60.0, 110.0, True),
+        ("", 3600.0, 110.0, False),
+        ("", 0.0, 110.0, False),
+        ("Your code is 4821, d", 100.0, 99.0, False),
+    ],
+)
+def test_the_number_alone_is_never_enough(text: str, submitted_at: float, came_at: float, fits: bool) -> None:
+    """Text, or time where it quotes none; a text that differs speaks against it whatever the time says, and a receipt
+    older than the attempt is of another one."""
+    part = Part("P1", "acme", 99.0, 2, "SHOP", NUMBER, BODY, BODY.index(NUMBER.encode()) + len(NUMBER) + 1, 1, 999.0)
+    part.attempts.append(Attempt(100.0, "orange", "orange-1", "all", doubted="link cut"))
+    orphan = Receipted(
+        "orange",
+        came_at,
+        [],
+        State.DELIVERED,
+        "",
+        "",
+        NUMBER,
+        ids=[("text", "7")],
+        text=text,
+        submitted_at=submitted_at,
+    )
+    assert bool(agreement(orphan, (part, 0), 90.0)) == fits

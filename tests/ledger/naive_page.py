@@ -1,0 +1,76 @@
+"""The clerk's pages: what the naive ledger (`naive.py`) writes down of one part and of one attempt of it."""
+
+from __future__ import annotations
+
+import attrs
+
+from smsroute.message import Accepted, Blame, Receipted, State
+
+OPEN = (State.DUE, State.ATTEMPTED, State.IN_DOUBT, State.SUBMITTED)
+
+
+@attrs.define
+class Try:
+    """One attempt."""
+
+    carrier: str
+    bind: str
+    route: str
+    reason: str
+    at: float
+    answered: tuple[float, int, int] | None = None
+    name: str = ""
+    key: str = ""
+    doubted: str = ""
+    withdrawn: bool = False
+    resent: bool = False
+    repeats: int = 0
+    queried_at: float = 0.0
+    told: int = 0
+
+    @property
+    def hopeful(self) -> bool:
+        return not self.withdrawn and not self.told
+
+    @property
+    def taken(self) -> bool:
+        return self.answered is not None and self.answered[1] == Blame.OK
+
+    @property
+    def called(self) -> str:
+        return self.key or self.name
+
+
+@attrs.define
+class Page:
+    """All about one part."""
+
+    said: Accepted
+    number: int
+    state: State = State.DUE
+    carrier: str = ""
+    route: str = ""
+    due_at: float = 0.0
+    waiting: bool = False
+    tries: list[Try] = attrs.Factory(list)
+    facts: list[str] = attrs.Factory(list)
+    ended: int = 0  # the how-manieth event ended it
+    ended_at: float = 0.0
+    why: str = ""
+    err: str = ""
+    told_at: float = 0.0
+    rested: int = 0
+    message: str = ""
+    heard_of: Receipted | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.state not in OPEN
+
+    @property
+    def owed(self) -> bool:
+        asked = self.said.wants_receipt
+        if not self.over or self.told_at or not asked:
+            return False
+        good, bad = self.state is State.DELIVERED, self.state not in (State.DELIVERED, State.ACCEPTED)
+        return {1: True, 2: bad, 3: good}[asked]
