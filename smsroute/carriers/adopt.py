@@ -143,10 +143,11 @@ def agreement(orphan: Receipted, holder: Holder, skew_s: float) -> str:
     if sent_at > orphan.at:
         return ""
     quoted = _letters(orphan.text)
-    if len(quoted) >= TEXT_CHARACTERS_MIN and len(part.body) > part.text_at:
-        return "receipt quotes its text" if _letters(_said(part)).startswith(quoted) else ""
-    if quoted and not _letters(_said(part)).startswith(quoted):
-        return ""
+    if quoted and len(part.body) > part.text_at:  # else its text was let go when it ended: it speaks neither way
+        if not _letters(_said(part)).startswith(quoted):
+            return ""
+        if len(quoted) >= TEXT_CHARACTERS_MIN:
+            return "receipt quotes its text"
     if orphan.submitted_at and abs(orphan.submitted_at - sent_at) <= skew_s:
         return "receipt names the time it was sent"
     return ""

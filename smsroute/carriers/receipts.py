@@ -34,7 +34,7 @@ from smsroute.carriers.station import Station
 from smsroute.config import Limits
 from smsroute.ledger import Ledger
 from smsroute.memory import Noticed
-from smsroute.message import STATE_OF_RECEIPT, Part, Receipted, State
+from smsroute.message import STATE_OF_RECEIPT, AnyEvent, Part, Receipted, State
 from smsroute.ports import Ports
 from smsroute.smpp import names, receipt
 from smsroute.smpp.codec import Pdu, PduError, build_responses
@@ -87,6 +87,7 @@ class Receipts:
         naming = self._board.stations[carrier.name].naming
         spoken = self._dialects.of(carrier.name, carrier.dialect)
         events: list[Receipted] = []
+        earlier: list[AnyEvent] = []
         answers: list[Answer] = []
         missed: list[tuple[int, Receipt]] = []  # place in `answers`, and what it says
         for pdu in pdus:
@@ -96,6 +97,8 @@ class Receipts:
                 continue
             hit = naming.find(told.ids, told.source_addr, self._ledger, now)
             if hit is not None:
+                if len(self._ledger.orphans):  # what was said first counts first, though nobody could tell whose it was
+                    earlier.extend(self._board.adoption.named(carrier.name, (hit[1][0],), now))
                 events.append(_event(carrier.name, spoken, told, now, [hit[0]], hit[1][0].part_id))
             else:
                 missed.append((len(answers) - 1, told))
@@ -113,7 +116,7 @@ class Receipts:
             if self.heard is not None:
                 self.heard(carrier.name, self._news(events, now), now)
 
-        await self._journal.commit(events, then, must=True)
+        await self._journal.commit([*earlier, *events], then, must=True)
         if naming.tell():
             self._board.adoption.learnt(carrier.name)
 

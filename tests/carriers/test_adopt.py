@@ -142,3 +142,17 @@ def test_the_number_alone_is_never_enough(text: str, submitted_at: float, came_a
         submitted_at=submitted_at,
     )
     assert bool(agreement(orphan, (part, 0), 90.0)) == fits
+
+
+def test_a_text_that_was_let_go_speaks_neither_way() -> None:
+    """A part that has ended keeps its addresses only: a receipt's text is neither its own nor another's, and its date
+    decides."""
+    text_at = BODY.index(NUMBER.encode()) + len(NUMBER) + 1
+    part = Part("P1", "acme", 99.0, 2, "SHOP", NUMBER, BODY[:text_at], text_at, 1, 999.0)
+    part.attempts.append(Attempt(100.0, "orange", "orange-1", "all", doubted="link cut"))
+    orphan = Receipted(
+        "orange", 110.0, [], State.DELIVERED, "", "", NUMBER, text="Your code is 9999", submitted_at=101.0
+    )
+    assert agreement(orphan, (part, 0), 90.0) == "receipt names the time it was sent"
+    part.body = BODY
+    assert agreement(orphan, (part, 0), 90.0) == ""

@@ -362,7 +362,7 @@ class World:
                     pass  # the auditor has heard the carrier answer
                 case Receipted():
                     state = State(event.state).name if event.state >= 0 else ""
-                    written = [*event.keys, *(message_id for _, message_id in getattr(event, "ids", ()))]
+                    written = [*event.keys, *(message_id for _, message_id in event.ids)]
                     auditor.durable_receipt(event.carrier, written, state)
                 case Told():
                     auditor.durable_told(event.part_ids, bool(event.dropped))
