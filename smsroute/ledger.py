@@ -187,7 +187,7 @@ class Ledger(Memory):
         if not key:
             self.unnamed.add(part, event.attempt)
         else:
-            self.counts.ids_reused += self.ids.give(attempt.carrier, key, part, event.attempt)
+            self._named(part, event.attempt, key)
             void = self.ids.void and (attempt.carrier, key) in self.ids.void
             orphan = None if void else self.orphans.take(attempt.carrier, key)
             if orphan is not None:
@@ -196,6 +196,13 @@ class Ledger(Memory):
                 self._claimed(part, orphan, event.at)
         if part.whole is not None:
             self._spoken_for(part, part.whole, event.at)
+
+    def _named(self, part: Part, index: int, key: str) -> None:
+        """Its carrier calls this attempt `key`."""
+        carrier = part.attempts[index].carrier
+        if self.ids.give(carrier, key, part, index):
+            self.counts.ids_reused += 1
+            self.noticed.append(Noticed("reused-id", carrier, part.destination_addr))
 
     def _doubted(self, event: Doubted) -> None:
         for part in self._parts(event.part_ids):
@@ -283,12 +290,11 @@ class Ledger(Memory):
         attempt = part.attempts[event.attempt]
         if event.how:
             self._fact(part, event.at, f"attempt {event.attempt + 1}: {event.how}")
+            self.noticed.append(Noticed("adopted", event.carrier, part.destination_addr))
         if nameless(attempt) and orphan.ids:  # so that the carrier's next word of it is known, too
             attempt.carrier_message_id, attempt.named_at = orphan.ids[0][1], event.at
             attempt.key = orphan.keys[0] if orphan.keys and orphan.keys[0] != orphan.ids[0][1] else ""
-            self.counts.ids_reused += self.ids.give(
-                attempt.carrier, attempt.key or orphan.ids[0][1], part, event.attempt
-            )
+            self._named(part, event.attempt, attempt.key or orphan.ids[0][1])
             self.unnamed.drop(part, event.attempt)
         self._receipt(part, event.attempt, orphan, event.at)
         self._claimed(part, orphan, event.at)

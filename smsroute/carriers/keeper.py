@@ -7,7 +7,8 @@ Rules:
 - At a stop the figures of the moment before unbinding count: our own farewell is no death of theirs.
 - How long the engine was away is told by the wall clock; one that was set back makes it no time at all.
 
-Walk: one task of `engine`; `routing.kept` is the format, `store.base.Store` keeps the blobs in history.db.
+Walk: one task of `engine`; `routing.kept` is the format of scores, `smpp.learn` that of ids; `store.base.Store` keeps
+the blobs in history.db.
 """
 
 from __future__ import annotations
@@ -43,6 +44,23 @@ class Keeper:
 
     async def restore_one(self, name: str) -> None:
         """The same for one carrier."""
+        await self._restore_scores(name)
+        await self._restore_ids(name)
+
+    async def _restore_ids(self, name: str) -> None:
+        """What was learnt of its ids, however old: it is forgotten by what speaks against it, not by age."""
+        learner = self._stations[name].naming.learner
+        try:
+            blob = await self._ports.blocking.run(self._store.kept, f"ids/{name}")
+            if blob is not None:
+                learner.restore(blob)
+        except (StoreError, ValueError) as error:
+            log.warning("ids.ignored", carrier=name, reason=str(error))
+            return
+        if learner.rule:
+            log.info("ids.restored", carrier=name, rule=learner.rule)
+
+    async def _restore_scores(self, name: str) -> None:
         clock = self._ports.clock
         try:
             blob = await self._ports.blocking.run(self._store.kept, f"scores/{name}")
@@ -79,6 +97,7 @@ class Keeper:
             known = self._noted.get(name) or station.dossier.keep(clock.monotonic(), clock.wall())
             try:
                 await self._ports.blocking.run(self._store.keep, f"scores/{name}", kept.pack(known))
+                await self._ports.blocking.run(self._store.keep, f"ids/{name}", station.naming.learner.keep())
             except StoreError as error:
                 if error.kind == "fenced":
                     raise

@@ -28,7 +28,6 @@ ODD: Final = {
     "final-after-final": "a last word after another, not the same: the first stands",
     "tlv-and-text": "the state in the TLV and the word in the text disagree: the TLV stands",
     "unknown-word": "a state nobody knows: it ends nothing (`dialect: states`)",
-    "refused": "a receipt for a message the carrier had refused: ignored",
     "ambiguous-id": "an id that fits several messages: nobody is meant",
     "reused-id": "an id given again while its message was open",
     "constant-id": "an id that comes with every message: it names none (`dialect: match_by`)",

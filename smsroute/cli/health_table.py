@@ -51,6 +51,9 @@ def show(document: Document, coloured: bool) -> None:
             out.print()
             out.print(table)
     out.print()
+    for one in carriers:
+        for line in one["receipts"]["ids"]["words"]:
+            out.print(Text("ids", "bold").append(f"  {one['name']}  {line}"))
     out.print(_messages(document))
     out.print(_store(document))
 

@@ -133,10 +133,9 @@ def _receipts(carriers: list[Document]) -> Iterator[Family]:
     ]
     yield "receipts_delay_seconds", "gauge", "Response to receipt.", delays
     odd = [
-        ({"carrier": one["name"], "network": network["network"], "kind": kind}, count)
+        ({"carrier": one["name"], "kind": kind}, count)
         for one in carriers
-        for network in one["receipts"]["networks"]
-        for kind, count in network["anomalies"].items()
+        for kind, count in one["receipts"]["total"]["anomalies"].items()
     ]
     yield "receipts_odd_total", "counter", "Receipts and ids that were strange, by kind.", odd
 

@@ -13,7 +13,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from smsroute.ops.words import iso
 from smsroute.routing.dossier import Dossier
+from smsroute.smpp.learn import Learner
 
 QUANTILES: Final = (0.5, 0.9, 0.99)
 NOBODY: Final = (None, None, None)
@@ -65,9 +67,23 @@ class Tally(Protocol):
     def delays(self, shares: tuple[float, ...], now: float) -> tuple[float, ...] | None: ...
 
 
-def receipts(tally: Tally, dossier: Dossier, orphans: int, now: float) -> Document:
-    """The document of one carrier. `orphans`: of its receipts that are parked; `now`: monotonic seconds."""
+class Naming(Protocol):
+    """`carriers.naming.Naming`."""
+
+    learner: Learner
+
+    @property
+    def learns(self) -> bool: ...
+
+
+def receipts(tally: Tally, dossier: Dossier, naming: Naming, orphans: int, constant: int, now: float) -> Document:
+    """The document of one carrier. `orphans`: of its receipts that are parked; `constant`: its ids that came with every
+    message; `now`: monotonic seconds."""
     heard = dossier.overall.score.receipts
+    total = _figures(tally.overall)
+    learner = naming.learner
+    strange = {"ambiguous-id": learner.ambiguous, "constant-id": constant, "unlearnt": learner.unlearnt}
+    total["anomalies"] |= {kind: count for kind, count in strange.items() if count}
     p50, p90, p99 = _rounded(tally.delays(QUANTILES, now))
     networks = tally.networks.items()
     return {
@@ -78,7 +94,8 @@ def receipts(tally: Tally, dossier: Dossier, orphans: int, now: float) -> Docume
         "silent_s": round(heard.silent_for_s(now), 1),
         "matched": dossier.receipt_times.count,
         "orphans": orphans,
-        "total": _figures(tally.overall),
+        "ids": ids(naming),
+        "total": total,
         "networks": [
             {
                 "network": network,
@@ -93,6 +110,19 @@ def receipts(tally: Tally, dossier: Dossier, orphans: int, now: float) -> Docume
             | _figures(one)
             for network, one in sorted(networks)
         ],
+    }
+
+
+def ids(naming: Naming) -> Document:
+    """What `auto` has learnt of its ids, by where they stand in receipts."""
+    learnt = naming.learner.learnt().items() if naming.learns else ()
+    return {
+        "learns": naming.learns,
+        "learnt": [
+            {"place": place, "rule": rule, "receipts": evidence, "since": iso(since)}
+            for place, (rule, evidence, since) in sorted(learnt)
+        ],
+        "words": naming.learner.words() if naming.learns else [],
     }
 
 

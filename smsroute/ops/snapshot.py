@@ -70,6 +70,8 @@ class Station(Protocol):
     @property
     def tally(self) -> reconciled.Tally: ...
     @property
+    def naming(self) -> reconciled.Naming: ...
+    @property
     def binds(self) -> Sequence[Bind]: ...
     @property
     def queued(self) -> int: ...
@@ -199,11 +201,13 @@ def carriers(engine: Engine, drained_at: Mapping[str, float] = NEVER) -> list[Do
     clock = engine.ports.clock
     now, wall = clock.monotonic(), clock.wall()
     orphans = Counter(orphan.carrier for orphan in engine.ledger.orphans.values())
+    constant = Counter(carrier for carrier, _ in engine.ledger.ids.void)
     limits = engine.config.limits
     window_s = limits.success_buckets * limits.success_bucket_s
     watched_s = max(1.0, min(window_s, wall - engine.started_at))
     rows = [
-        _carrier(station, orphans[name], now, wall, watched_s) for name, station in engine.dispatch.stations.items()
+        _carrier(station, orphans[name], constant[name], now, wall, watched_s)
+        for name, station in engine.dispatch.stations.items()
     ]
     for row in (*rows, *(bind for one in rows for bind in one["binds"])):
         if row["drained"] and row["name"] in drained_at:
@@ -211,7 +215,7 @@ def carriers(engine: Engine, drained_at: Mapping[str, float] = NEVER) -> list[Do
     return rows
 
 
-def _carrier(station: Station, orphans: int, now: float, wall: float, watched_s: float) -> Document:
+def _carrier(station: Station, orphans: int, constant: int, now: float, wall: float, watched_s: float) -> Document:
     view = station.view("", now)
     dossier = station.dossier
     overall = dossier.overall
@@ -245,7 +249,7 @@ def _carrier(station: Station, orphans: int, now: float, wall: float, watched_s:
         "throttled": round(figures.throttled, 4) if figures.answers else None,
         "terms": {name: round(value, 3) for name, value in view.terms},
         "receipts": {"level": station.carrier.dialect.receipt_level}
-        | reconciled.receipts(station.tally, dossier, orphans, now),
+        | reconciled.receipts(station.tally, dossier, station.naming, orphans, constant, now),
         "ejections": _ejections(dossier),
         "networks": [
             {

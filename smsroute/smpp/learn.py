@@ -155,6 +155,11 @@ class Learner:
             lines.append(f"{self.mismatched} ids named a message to another number: set `dialect: ids`")
         return lines
 
+    @property
+    def unlearnt(self) -> int:
+        """How often a rule was forgotten."""
+        return sum(source.unlearnt for source in self._sources.values())
+
     def learnt(self) -> dict[str, tuple[str, int, float]]:
         """The same for machines: place -> (rule, evidence, since in Unix seconds)."""
         found = self._sources.items()

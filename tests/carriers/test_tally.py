@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from smsroute.carriers.tally import Tally
+from smsroute.cli.health_table import show
 from smsroute.config import Limits
 from smsroute.ops.metrics import metrics
 from smsroute.ops.verbs import Verbs
@@ -167,3 +168,32 @@ async def test_the_network_of_a_number_nobody_sent_to(tmp_path: Path, autojump_c
         table = Table.of(it.engine.config)
         assert table.towards("orange", "33612345678") == table.towards("orange", "+33612345678") == "336"
         assert table.towards("orange", "4412345678") == table.towards("sfr", "33612345678") == ""
+
+
+async def test_what_auto_learnt_is_told_and_outlives_a_restart(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which rule, from how many receipts, since when, for machines and people; the next engine begins with it."""
+    carriers = {"orange": Temperament(ids="hex-dec", **SLOW)}
+    auto = "window: 50, rate: 1000/s, dialect: {ids: auto}"
+    async with house(tmp_path, carriers=carriers, carrier=auto, esmes=ESME) as it:
+        assert receipts(it)["ids"]["learnt"] == []
+        await it.settle(it.platform(100))
+        learnt = receipts(it)["ids"]
+        assert learnt["learns"] is True
+        assert {one["rule"] for one in learnt["learnt"]} == {"hex-dec"}
+        assert all(one["receipts"] >= 3 and one["since"].startswith("2026-") for one in learnt["learnt"])
+        capsys.readouterr()
+        show(document(it), False)
+        shown = capsys.readouterr().out
+        assert "ids  orange  text: the response's hexadecimal number in decimal (hex-dec" in shown
+    async with house(tmp_path, carriers=carriers, carrier=auto, esmes=ESME) as it:
+        assert receipts(it)["ids"]["learnt"] == learnt["learnt"]
+
+
+async def test_a_rule_of_the_config_learns_nothing(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """There is nothing to tell then."""
+    exact = "window: 50, rate: 1000/s, dialect: {ids: exact}"
+    async with house(tmp_path, carriers={"orange": Temperament(**SLOW)}, carrier=exact, esmes=ESME) as it:
+        await it.settle(it.platform(10))
+        assert receipts(it)["ids"] == {"learns": False, "learnt": [], "words": []}
