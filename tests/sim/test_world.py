@@ -20,11 +20,11 @@ from smsroute.carriers.station import Station
 from smsroute.esmes.client import Client
 from smsroute.esmes.deliver import MESSAGE_STATE, Deliver
 from smsroute.ledger import _APPLY, Ledger
+from smsroute.matching import Ids
 from smsroute.message import STATE_OF_RECEIPT, AnyEvent, Doubted, Part, Receipted, Requeued, State, Told
 from smsroute.policy.rates import TokenBucket
 from smsroute.queues import Queues
 from smsroute.routing.views import CarrierView
-from smsroute.shelves import Ids
 from smsroute.smpp import names
 from smsroute.smpp.codec import Pdu, build_responses
 from smsroute.smpp.session import Session
@@ -198,10 +198,10 @@ def test_catches_a_wrong_match(monkeypatch: pytest.MonkeyPatch) -> None:
     words are DELIVRD: the err was the other's."""
     give, last = Ids.give, dict[str, Part]()
 
-    def confused(self: Ids, carrier: str, key: str, part: Part, index: int) -> None:
+    def confused(self: Ids, carrier: str, key: str, part: Part, index: int) -> bool:
         other = last.setdefault(part.destination_addr, part)
         last[part.destination_addr] = part
-        give(self, carrier, key, other, 0)
+        return give(self, carrier, key, other, 0)
 
     monkeypatch.setattr(Ids, "give", confused)
     base = SCENARIOS["one-handset"](1)
