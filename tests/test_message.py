@@ -141,6 +141,7 @@ def events() -> st.SearchStrategy[AnyEvent]:
         bytes: st.binary(max_size=300),
         bytes | None: st.none() | st.binary(max_size=300),
         list[str]: st.lists(TEXT, max_size=4),
+        list[tuple[str, str]]: st.lists(st.tuples(TEXT, TEXT), max_size=4),
     }
     return st.one_of(
         [st.builds(kind, *(by_type[field.type] for field in msgspec.structs.fields(kind))) for kind in KINDS]
