@@ -199,6 +199,7 @@ def test_journal_numbers_keep_their_meaning() -> None:
         "Told": 11,
         "OrphansAged": 12,
         "Queried": 13,
+        "Adopted": 14,
     }
     assert [int(state) for state in State] == [0, 1, 2, 3, 10, 12, 13, 14, 15, 17, 18]
     assert [int(cause) for cause in Cause] == list(range(18))
