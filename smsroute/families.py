@@ -87,6 +87,12 @@ class Multiparts:
             if pin.went == 0:
                 pin.carrier = pin.bind = ""
 
+    def hear(self, key: str, pin: Multipart, event: Receipted) -> None:
+        """A receipt speaks for all of this message, the parts still to come too; the first one stands."""
+        if pin.said is None:
+            self.changed.setdefault(key, False)
+            pin.said = event
+
     def kept(self) -> dict[str, Multipart]:
         """For the checkpoint, in order."""
         return dict(self._pins)

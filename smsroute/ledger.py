@@ -300,9 +300,11 @@ class Ledger(Memory):
         self._claimed(part, orphan, event.at)
 
     def _receipt(self, part: Part, index: int, event: Receipted, at: float) -> None:
-        """See `_judged`; what speaks for a whole message ends the sisters too."""
+        """See `_judged`; what speaks for a whole message, and ends its own part, ends the sisters too. (A part that had
+        ended before may be gone from a replay's memory: what it would say of its sisters there nobody could tell.)"""
+        ended_before = part.final
         self._judged(part, index, event, at)
-        if event.whole and part.message_id:
+        if event.whole and part.message_id and part.final and not ended_before:
             self._for_all(part, event, at)
 
     def _judged(self, part: Part, index: int, event: Receipted, at: float) -> None:
@@ -339,15 +341,14 @@ class Ledger(Memory):
             self._end(part, at, f"receipt from {event.carrier}: {event.word}", event.err)
 
     def _for_all(self, part: Part, event: Receipted, at: float) -> None:
-        """The receipt of `part` speaks for all of its message that the same carrier took, now or later. One that came
-        too late to stand for its own part speaks for nobody."""
-        if event.state not in STATE_OF_RECEIPT or part.state not in (event.state, State.ACCEPTED):
-            return
+        """The receipt that ended `part` speaks for all of its message that the same carrier took, now or later."""
         pin = self.multiparts.get(part.multipart)
         if pin is not None and pin.message_id == part.message_id:
-            pin.said = pin.said or event
+            self.multiparts.hear(part.multipart, pin, event)
         for sister in self.families.sisters(part):
             if not sister.final and sister.whole is None:
+                if self._frozen:
+                    self._before(sister.part_id)
                 self._changed[sister.part_id] = sister
                 sister.whole = event
                 self._spoken_for(sister, event, at)

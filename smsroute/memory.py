@@ -193,6 +193,7 @@ class Memory:
         self._late: list[tuple[str, str]] = []
         self._finished: deque[Part] = deque()
         self._outbox_max = outbox_memory_max
+        self._places = 0  # of receipts owed, given so far
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -250,6 +251,8 @@ class Memory:
         count = _COUNT_OF_END.get(part.state, "failed")
         setattr(self.counts, count, getattr(self.counts, count) + 1)
         if part.owes_receipt:
+            self._places += 1
+            part.place = self._places
             self._owe(part)
         else:
             self._rest(part)
@@ -435,7 +438,8 @@ class Memory:
         `owed`: what the outboxes have on disk, by ESME; then `settle` is to be called when the journal is replayed.
         """
         named: list[tuple[float, str, str, Part, int]] = []
-        for part in sorted(parts, key=lambda part: (part.ended_at, part.accepted_at, part.part_id)):
+        for part in sorted(parts, key=lambda part: (part.place, part.ended_at, part.accepted_at, part.part_id)):
+            self._places = max(self._places, part.place)
             self.parts[part.part_id] = part
             self.families.join(part)
             self.by_state[part.state] += 1

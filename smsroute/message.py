@@ -172,6 +172,7 @@ class Part(msgspec.Struct, array_like=True, gc=False):
     parts: int = 0  # of its message, when it has several
     number: int = 0  # which of them it is
     whole: Receipted | None = None  # what a receipt for all parts said while this one could not be ended by it
+    place: int = 0  # of its receipt among all that are owed: counts up, so that a restart finds the order of ending
 
     @property
     def final(self) -> bool:

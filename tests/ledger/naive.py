@@ -336,11 +336,10 @@ class Naive:
             self.tally["orphans_aged"] += 1
 
     def _speaks(self, page: Page, index: int, event: Receipted, at: float) -> None:
+        late = page.over
         self._word(page, index, event, at)
-        if not (event.whole and page.message and event.state in RECEIPT_STATES):
+        if late or not (page.over and event.whole and page.message):
             return
-        if page.state not in (event.state, State.ACCEPTED):
-            return  # a late word
         for pin in self.pins:
             if pin["key"] == page.said.multipart and pin.get("first") == page.message and not pin["last_word"]:
                 pin["last_word"] = event

@@ -98,3 +98,53 @@ def test_a_family_outlives_a_restart() -> None:
     third = other.rebuilt(dict(changes.open), changes.state, len(other.events))
     third.take("P3", "a3")
     assert third["P3"].state == State.DELIVERED
+
+
+def test_what_was_said_of_parts_to_come_outlives_a_restart() -> None:
+    """The pin of the message was packed by an earlier checkpoint; a part that comes after the restart ends as told."""
+    desk = Desk()
+    accept(desk, "P1", 1)
+    desk.attempt("P1")
+    desk.take("P1", "a1")
+    disk = dict(desk.ledger.take().open)
+    for_all(desk, "a1")
+    changes = desk.ledger.take()
+    other = desk.rebuilt(disk | dict(changes.open), changes.state, len(desk.events))
+    accept(other, "P2", 2)
+    other.attempt("P2")
+    other.take("P2", "a2")
+    assert other["P2"].state == State.DELIVERED
+
+
+def test_a_sister_ends_behind_the_checkpoint_that_is_being_packed() -> None:
+    """The checkpoint is of the instant it began: its journal brings the receipt again, and all ends are counted once."""
+    desk = Desk()
+    for number in (1, 2):
+        accept(desk, f"P{number}", number)
+    desk.attempt("P1", "P2")
+    desk.take("P1", "a1")
+    desk.take("P2", "a2")
+    desk.ledger.begin()
+    behind = len(desk.events)
+    for_all(desk, "a1")
+    changes = desk.ledger.taken()
+    other = desk.rebuilt(dict(changes.open), changes.state, behind)
+    assert other.ledger.counts == desk.ledger.counts
+    assert other.ledger.counts.delivered == 2
+
+
+def test_a_word_for_a_part_that_had_ended_speaks_for_nobody() -> None:
+    """Such a part may be history after a restart: the sisters' ends would differ by when a checkpoint came."""
+    desk = Desk()
+    for number in (1, 2):
+        accept(desk, f"P{number}", number)
+    desk.attempt("P1", "P2")
+    desk.take("P1", "a1")
+    desk.take("P2", "a2")
+    desk.receipt("a1")
+    desk.tell("P1")
+    changes = desk.ledger.take()
+    behind = len(desk.events)
+    desk.say(Receipted("orange", desk.tick(), ["a1"], State.DELIVERED, "000", "WORD", NUMBER, "P1", whole=True))
+    other = desk.rebuilt(dict(changes.open), changes.state, behind)
+    assert desk["P2"].state == other["P2"].state == State.SUBMITTED

@@ -194,6 +194,20 @@ def test_the_outbox_keeps_its_order_over_a_restart() -> None:
     assert other.owed() == ["P3", "P1", "P4", "P2"]
 
 
+def test_the_outbox_keeps_the_order_of_what_ended_at_one_instant_over_two_restarts() -> None:
+    """Neither the time, set back meanwhile, nor the ids tell it."""
+    desk = Desk()
+    desk.accept("P1", "P2", "P3", "P4")
+    desk.finish("P3", "P1")
+    changes = desk.ledger.take()
+    other = desk.rebuilt(dict(changes.open), changes.state, len(desk.events))
+    other.now -= 100.0
+    other.finish("P4", "P2")
+    again = other.ledger.take()
+    third = other.rebuilt(dict(changes.open) | dict(again.open), again.state, len(other.events))
+    assert desk.owed() + ["P4", "P2"] == third.owed() == ["P3", "P1", "P4", "P2"]
+
+
 def test_a_restart_watches_validity_again() -> None:
     """A part that was due expires in the next life too."""
     desk = Desk()

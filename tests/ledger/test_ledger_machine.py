@@ -434,7 +434,7 @@ DEEDS: dict[Callable[[Walk], None], int] = {
 # fmt: on
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.booleans(), st.lists(st.integers(0, 2**32), min_size=120, max_size=240))
 def test_the_ledger_is_the_naive_ledger_whatever_happens(reuse: bool, dice: list[int]) -> None:
     """At every step states, attempts, lanes, outboxes and their order, ids, orphans, multiparts, counts and doubts are
