@@ -205,7 +205,7 @@ def test_the_outbox_keeps_the_order_of_what_ended_at_one_instant_over_two_restar
     other.finish("P4", "P2")
     again = other.ledger.take()
     third = other.rebuilt(dict(changes.open) | dict(again.open), again.state, len(other.events))
-    assert desk.owed() + ["P4", "P2"] == third.owed() == ["P3", "P1", "P4", "P2"]
+    assert [*desk.owed(), "P4", "P2"] == third.owed() == ["P3", "P1", "P4", "P2"]
 
 
 def test_a_restart_watches_validity_again() -> None:
