@@ -126,7 +126,8 @@ class Ledger(Memory):
             return
         last.withdrawn = True
         self.counts.withdrawn += 1
-        self.multiparts.leave(part.multipart)
+        if not part.final:  # one that has ended may be gone from a replay's memory: its message stays where it is
+            self.multiparts.leave(part.multipart)
         self._bad_news_stands(part, len(part.attempts) - 1, event.at, event.reason)
 
     def _responded(self, event: Responded) -> None:

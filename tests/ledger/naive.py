@@ -142,7 +142,8 @@ class Naive:
                 if page.tries and not (page.tries[-1].answered or page.tries[-1].doubted or page.tries[-1].withdrawn):
                     page.tries[-1].withdrawn = True
                     self.tally["withdrawn"] += 1
-                    self._went_not(page)
+                    if not page.over:
+                        self._went_not(page)
                     self._hopeless(page, len(page.tries) - 1, event.at, event.reason)
                 continue
             page.state, page.due_at, page.why, page.waiting = State.DUE, event.at, event.reason, False

@@ -117,7 +117,7 @@ def test_what_was_said_of_parts_to_come_outlives_a_restart() -> None:
 
 
 def test_a_sister_ends_behind_the_checkpoint_that_is_being_packed() -> None:
-    """The checkpoint is of the instant it began: its journal brings the receipt again, and all ends are counted once."""
+    """It is of the instant it began: the journal behind it brings the receipt again, and all ends are counted once."""
     desk = Desk()
     for number in (1, 2):
         accept(desk, f"P{number}", number)
