@@ -190,7 +190,7 @@ class Ledger(Memory):
         else:
             self._named(part, event.attempt, key)
             void = self.ids.void and (attempt.carrier, key) in self.ids.void
-            orphan = None if void else self.orphans.take(attempt.carrier, key)
+            orphan = None if void else self.orphans.claim(attempt.carrier, key, part.destination_addr)
             if orphan is not None:
                 self.counts.orphans_matched += 1
                 self._receipt(part, event.attempt, orphan, event.at)

@@ -5,6 +5,7 @@ Rules:
 - A wrong match is worse than none. Of two messages that bear one id, the handset's number decides; where it cannot, the
   one still open; where both are, nobody (quirks M14). An id that comes back several times in a row names nothing from
   then on (M10).
+- Keys that are a guess (`Receipted.strict`) name nothing but what went to the receipt's handset.
 - What matches nothing is parked under a name, and found again by that name or by the handset's number. Of a parked
   name's receipts the first final word stands, as it would have on the part (law 5).
 - All of it is bounded, and only the ledger changes it, while it applies an event.
@@ -31,6 +32,8 @@ Found = tuple[Part, int, bool]
 
 HOLDERS_MAX: Final = 8
 """Messages in memory that bear one id; the oldest is let go of."""
+VOID_MAX: Final = 1000
+"""Ids that name nothing; the oldest is let go of. Some carriers make a new one each second (the time of day)."""
 
 
 def digits(number: str) -> str:
@@ -47,7 +50,7 @@ class KeptIds(msgspec.Struct):
     """What a checkpoint keeps of them beside the attempts, which bring their own."""
 
     rows: dict[str, tuple[str, int]] = {}  # carrier -> the newest id, and how often in a row it came
-    void: list[tuple[str, str]] = []  # (carrier, id) that name nothing
+    void: list[tuple[str, str]] = []  # (carrier, id) that name nothing, the oldest first
 
 
 class Ids:
@@ -59,7 +62,7 @@ class Ids:
         self._named: dict[str, dict[str, Holder]] = {}
         self._earlier: dict[tuple[str, str], list[Holder]] = {}  # of an id that was given again, oldest first
         self._rows: dict[str, tuple[str, int]] = {}
-        self.void: set[tuple[str, str]] = set()
+        self.void: dict[tuple[str, str], None] = {}  # the oldest first
 
     def __len__(self) -> int:
         return sum(map(len, self._named.values())) + sum(map(len, self._earlier.values()))
@@ -91,7 +94,10 @@ class Ids:
         return not before[0].final
 
     def _void(self, carrier: str, key: str) -> None:
-        self.void.add((carrier, key))
+        self.void.pop((carrier, key), None)
+        self.void[carrier, key] = None
+        if len(self.void) > VOID_MAX:
+            del self.void[next(iter(self.void))]
         self._earlier.pop((carrier, key), None)
         self._named.get(carrier, {}).pop(key, None)
 
@@ -107,12 +113,16 @@ class Ids:
             return _choose([*earlier, holder], number)
         return (*holder, same_number(number, holder[0].destination_addr))
 
+    def names(self, carrier: str, key: str) -> bool:
+        """Whether `carrier` calls any attempt in memory so."""
+        return key in self._named.get(carrier, ())
+
     def meant(self, event: Receipted) -> Holder | None:
         """The attempt a receipt means by its own keys. The first is the id as the carrier's rule makes it; under any
-        other the part must also be for the handset it speaks of."""
+        other, and under all that are a guess, the part must also be for the handset it speaks of."""
         for position, key in enumerate(event.keys):
             hit = self.find(event.carrier, key, event.destination_addr)
-            if hit is not None and (position == 0 or hit[2]):
+            if hit is not None and (hit[2] or (position == 0 and not event.strict)):
                 return hit[:2]
         return None
 
@@ -139,11 +149,11 @@ class Ids:
 
     def kept(self) -> KeptIds:
         """For the checkpoint."""
-        return KeptIds(dict(self._rows), sorted(self.void))
+        return KeptIds(dict(self._rows), list(self.void))
 
     def restore(self, kept: KeptIds, named: Iterable[tuple[str, str, Part, int]]) -> None:
         """From the checkpoint. `named`: (carrier, key, part, index of its attempt), in the order they were given."""
-        self._rows, self.void = dict(kept.rows), set(kept.void)
+        self._rows, self.void = dict(kept.rows), dict.fromkeys(kept.void)
         for carrier, key, part, index in named:
             self._put(carrier, key, part, index)
 
@@ -151,12 +161,11 @@ class Ids:
 def _choose(holders: list[Holder], number: str) -> Found | None:
     """Of those that bear one id, oldest first."""
     fit = [holder for holder in holders if same_number(number, holder[0].destination_addr)]
-    if not fit:
-        return (*holders[-1], False)
-    living = [holder for holder in fit if not holder[0].final]
+    some = fit or holders
+    living = [holder for holder in some if not holder[0].final]
     if len(living) > 1:
         return None
-    return (*(living or fit)[-1], True)
+    return (*(living or some)[-1], bool(fit))
 
 
 # -- receipts that match nothing yet -----------------------------------------------------------------------------------
@@ -180,7 +189,7 @@ class Orphans:
     def __init__(self, most: int) -> None:
         self._most = most
         self._held: OrderedDict[tuple[str, str], Receipted] = OrderedDict()
-        self._by_number: dict[tuple[str, str], list[Receipted]] = {}
+        self._by_number: dict[tuple[str, str], dict[str, Receipted]] = {}  # by name, oldest first
         self.changed: dict[tuple[str, str], Receipted | None] = {}  # since a checkpoint, in order; None: let go
 
     def __len__(self) -> int:
@@ -192,7 +201,11 @@ class Orphans:
 
     def speaking_of(self, carrier: str, number: str) -> list[Receipted]:
         """Those of a carrier that speak of this handset, oldest first."""
-        return list(self._by_number.get((carrier, digits(number)), ())) if self._by_number else []
+        return list(self._by_number.get((carrier, digits(number)), {}).values()) if self._by_number else []
+
+    def holds(self, event: Receipted) -> bool:
+        """Whether this one is still parked."""
+        return self._held.get((event.carrier, orphan_name(event))) is event
 
     def park(self, event: Receipted, counts: Counts) -> None:
         """Keep it until its response comes. One that names nothing can never be matched and ages at once."""
@@ -228,7 +241,14 @@ class Orphans:
         self.changed.pop((event.carrier, name), None)
         self.changed[event.carrier, name] = event
         if event.destination_addr:
-            self._by_number.setdefault((event.carrier, digits(event.destination_addr)), []).append(event)
+            self._by_number.setdefault((event.carrier, digits(event.destination_addr)), {})[name] = event
+
+    def claim(self, carrier: str, key: str, number: str) -> Receipted | None:
+        """Take out the receipt that waits for the response with this id, to a message for `number`."""
+        event = self._held.get((carrier, key)) if self._held else None
+        if event is None or (event.strict and not same_number(event.destination_addr, number)):
+            return None
+        return self.take(carrier, key)
 
     def take(self, carrier: str, name: str) -> Receipted | None:
         """Take out the receipt that waits under this name."""
@@ -239,7 +259,7 @@ class Orphans:
         if event.destination_addr:
             number = (carrier, digits(event.destination_addr))
             others = self._by_number[number]
-            others.remove(event)
+            del others[name]
             if not others:
                 del self._by_number[number]
         return event

@@ -308,6 +308,7 @@ class Receipted(Event, tag=9, frozen=True):
     ids: list[tuple[str, str]] = []  # (where it stood, id as written), for one whose keys are not sure yet
     text: str = ""  # the first characters of the message, as it quotes them
     submitted_at: float = 0.0  # its submit date, by the carrier's clock; 0 = it says none
+    strict: bool = False  # its keys are a guess: they name nothing but what went to the handset it speaks of
 
 
 class Finished(Event, tag=10, frozen=True):

@@ -22,6 +22,10 @@ LIMITS
 
 Rules:
 - Nothing is adopted that two could claim, and nothing sooner than `adopt_after`: a late response is the better witness.
+- An attempt in doubt adopts only where ids are understood: else the receipt may be of another message to that handset,
+  whose id it writes in a form nobody knows yet.
+- A receipt asked again is no evidence anew, and is adopted once.
+- What a crash left between a response and the Adopted it was to bring is asked at the next start.
 - No pause: slices, and nobody looks while nothing is parked.
 
 Walk: `carriers/dispatch` calls `named` after responses and `learnt` after receipts, `carriers/sweep` `round`.
@@ -48,6 +52,9 @@ TEXT_CHARACTERS_MIN: Final = 8
 """Letters and digits two texts must share to be one: fewer are chance."""
 
 
+QUARTER_S: Final = 900.0
+
+
 class Board(Protocol):
     """What adoption needs of `carriers/dispatch`."""
 
@@ -64,6 +71,8 @@ class Adoption:
         self._board = board
         self._numbers = Slices(lambda: iter(board.ledger.unnamed))
         self._again: dict[str, deque[Receipted]] = {}
+        self._started = False
+        self._adopting: dict[tuple[str, str], Receipted] = {}  # said so, and not applied yet
 
     def named(self, carrier: str, parts: Iterable[Part], now: float) -> list[AnyEvent]:
         """Responses have just named attempts of these parts."""
@@ -77,34 +86,53 @@ class Adoption:
 
     def learnt(self, carrier: str) -> None:
         """Something about its ids was learnt, or forgotten: those parked are asked again."""
-        held = self._board.ledger.orphans.values()
-        self._again[carrier] = deque(orphan for orphan in held if orphan.carrier == carrier)
+        self._again[carrier] = deque(self._board.ledger.orphans.values())
+
+    def parked(self, events: Iterable[Receipted], now: float) -> list[AnyEvent]:
+        """These are durable, and nobody's when they were looked up: their response may have come meanwhile."""
+        return self._found([event for event in events if self._board.ledger.orphans.holds(event)], now)
 
     def round(self, now: float) -> list[AnyEvent]:
         """Some of what may have found its attempt since the last one."""
-        if not len(self._board.ledger.orphans):
+        orphans, most = self._board.ledger.orphans, self._board.limits.adopt_orphans_max
+        if not self._started:
+            self._started = True
+            for carrier in {orphan.carrier for orphan in orphans.values()}:
+                self.learnt(carrier)
+        if not len(orphans):
             self._again.clear()
             return []
         events: list[AnyEvent] = []
         for carrier, waiting in list(self._again.items()):
-            some = [waiting.popleft() for _ in range(min(len(waiting), self._board.limits.adopt_orphans_max))]
-            events.extend(self._found(some, now))
+            some: list[Receipted] = []
+            for _ in range(min(len(waiting), 20 * most)):  # one of another carrier, or gone, costs next to nothing
+                orphan = waiting.popleft()
+                if orphan.carrier == carrier and orphans.holds(orphan):
+                    some.append(orphan)
+                    if len(some) == most:
+                        break
             if not waiting:
                 del self._again[carrier]
+            events.extend(self._found(some, now))
         events.extend(self._in_doubt(now))
         return events
 
     def _found(self, waiting: Iterable[Receipted], now: float) -> list[AnyEvent]:
         ledger, stations = self._board.ledger, self._board.stations
+        if self._adopting:
+            self._adopting = {name: one for name, one in self._adopting.items() if ledger.orphans.holds(one)}
         events: list[AnyEvent] = []
         for orphan in waiting:
-            station = stations.get(orphan.carrier)
-            if station is None or not orphan.ids:
+            station, name = stations.get(orphan.carrier), orphan_name(orphan)
+            if station is None or (orphan.carrier, name) in self._adopting:
                 continue
-            hit = station.naming.find(orphan.ids, orphan.destination_addr, ledger, now)
+            hit = station.naming.find(orphan.ids, orphan.destination_addr, ledger, now, again=True)
             if hit is not None:
                 part, index = hit[1]
-                events.append(Adopted(orphan.carrier, orphan_name(orphan), part.part_id, index, now))
+                self._adopting[orphan.carrier, name] = orphan
+                events.append(Adopted(orphan.carrier, name, part.part_id, index, now))
+                if station.naming.tell():
+                    self.learnt(orphan.carrier)
         return events
 
     def _in_doubt(self, now: float) -> list[AnyEvent]:
@@ -119,6 +147,9 @@ class Adoption:
             if not parked:
                 continue
             holders = ledger.unnamed.to(carrier, number)
+            station = self._board.stations.get(carrier)
+            if station is None or not all(station.naming.knows(one.ids, number, ledger) for one in parked):
+                continue
             pairs = [
                 (orphan_name(orphan), holder, how)
                 for orphan in parked
@@ -142,6 +173,8 @@ def agreement(orphan: Receipted, holder: Holder, skew_s: float) -> str:
     sent_at = part.attempts[index].at
     if sent_at > orphan.at:
         return ""
+    if orphan.submitted_at and apart_s(orphan.submitted_at, sent_at) > skew_s:
+        return ""
     quoted = _letters(orphan.text)
     if quoted and len(part.body) > part.text_at:  # else its text was let go when it ended: it speaks neither way
         if not _letters(_said(part)).startswith(quoted):
@@ -151,6 +184,12 @@ def agreement(orphan: Receipted, holder: Holder, skew_s: float) -> str:
     if orphan.submitted_at and abs(orphan.submitted_at - sent_at) <= skew_s:
         return "receipt names the time it was sent"
     return ""
+
+
+def apart_s(one: float, other: float) -> float:
+    """Seconds between two times on clocks whose time zones nobody knows: zones differ by quarters of an hour."""
+    off = (one - other) % QUARTER_S
+    return min(off, QUARTER_S - off)
 
 
 def _said(part: Part) -> str:

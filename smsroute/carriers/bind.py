@@ -19,7 +19,7 @@ Walk: run by `engine`, one task each; `carriers/dispatch` reserves and launches;
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, Protocol, cast
 
 import attrs
@@ -159,6 +159,14 @@ class Bind:
             return self._session.oldest_sent_at()
         flights = self._session.in_flight.values()
         return next((flight.sent_at for flight in flights if type(flight.token) is not Query), None)
+
+    def flying(self) -> Iterator[Part]:
+        """Parts that were written, and whose answer is not durable yet."""
+        flights = self._session.in_flight.values() if self._session is not None else ()
+        rows = [*self._handed, *(flight.token for flight in flights if type(flight.token) is not Query)]
+        for part, attempt, _ in cast(list[Row], rows):
+            if part.attempts[attempt].blame == -1:
+                yield part
 
     def reserve(self) -> None:
         """Take one place in the window."""

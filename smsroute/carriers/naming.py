@@ -5,14 +5,16 @@ Rules:
   name an attempt is to be believed. What is not sure is not believed.
 - A configured rule is believed as it stands; under any id but the first the handset must agree (quirks 1.5).
 - `match_by: destination`: the carrier's ids say nothing, so the handset's number is the id; of several open messages to
-  one handset none is meant (quirks M10, M11).
+  one handset none is meant, nor the one whose response we have while another's is awaited or lost (quirks M10, M11).
+- A receipt that waits for its response waits under what `auto` makes of its id, a guess that the handset must confirm
+  (`Receipted.strict`), or under no id at all.
 
 Walk: `carriers/answers` keeps a response under `response_key`; `carriers/receipts` and `carriers/adopt` ask the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -20,7 +22,7 @@ import structlog
 from smsroute.config import Limits
 from smsroute.config.dialect import Dialect
 from smsroute.ledger import Ledger
-from smsroute.matching import NUMBER, Found, Holder, digits, same_number
+from smsroute.matching import NUMBER, UNSURE, Found, Holder, digits, same_number
 from smsroute.smpp import receipt
 from smsroute.smpp.learn import Hit, Learner
 from smsroute.store.base import Owner
@@ -34,9 +36,13 @@ Ids = Sequence[tuple[str, str]]
 class Naming:
     """See the module. One for each carrier, and one life long: what was learnt outlives a reload."""
 
-    def __init__(self, carrier: str, dialect: Dialect, limits: Limits) -> None:
+    def __init__(
+        self, carrier: str, dialect: Dialect, limits: Limits, unanswered: Callable[[str], bool] = lambda number: False
+    ) -> None:
+        """`unanswered`: whether a message to this number is at the carrier, and its response awaited."""
         self._carrier = carrier
         self._dialect = dialect
+        self.unanswered = unanswered
         self.learner = Learner(limits.auto_evidence_min, limits.auto_contradictions_max, limits.auto_samples_min)
 
     def adopt(self, dialect: Dialect) -> None:
@@ -56,15 +62,18 @@ class Naming:
             return self.learner.response_key(message_id)
         return receipt.response_key(self._dialect.ids, message_id)
 
-    def find(self, ids: Ids, number: str, ledger: Ledger, now: float) -> tuple[str, Holder] | None:
+    def find(self, ids: Ids, number: str, ledger: Ledger, now: float, again: bool = False) -> tuple[str, Holder] | None:
         """The attempt in memory that a receipt means, and the key it was found by. `number`: whose handset it speaks
-        of; `now`: Unix seconds."""
+        of; `now`: Unix seconds; `again`: it was asked for before, in vain."""
         keys = self.candidates(ids, number)
         found = self._known(keys, number, ledger)
-        key = self._believed(ids, keys, [(key, (hit[0].part_id, hit[1]), hit[2]) for key, hit in found.items()], now)
+        hits = [(key, (hit[0].part_id, hit[1]), hit[2]) for key, hit in found.items()]
+        key = self._believed(ids, keys, hits, now, again)
         if key:
+            if self._dialect.match_by == "destination" and self._another(found[key][0].part_id, number, ledger):
+                return None
             return key, found[key][:2]
-        if self.learns and not found:
+        if self.learns and not found and not again:
             self._doubt(ids, number, ledger, now)
         return None
 
@@ -74,7 +83,7 @@ class Naming:
         hits = [
             (key, kept[key].part_id, same_number(number, kept[key].destination_addr)) for key in keys if key in kept
         ]
-        key = self._believed(ids, keys, hits, now)
+        key = self._believed(ids, keys, hits, now, again=False)
         return (key, kept[key].part_id) if key else None
 
     def candidates(self, ids: Ids, number: str) -> list[str]:
@@ -85,12 +94,23 @@ class Naming:
             return self.learner.candidates(ids)
         return receipt.id_keys(self._dialect.ids, ids)
 
-    def waits_as(self, ids: Ids, number: str) -> list[str]:
-        """The keys under which a receipt that matches nothing may wait for its response; empty while none is sure."""
+    def waits_as(self, ids: Ids, number: str) -> tuple[list[str], bool]:
+        """The keys under which a receipt that matches nothing may wait for its response, empty while none is sure; and
+        whether they are a guess, which the handset must confirm."""
+        if self._dialect.match_by == "destination":
+            return [UNSURE + key for key in self.candidates(ids, number)], True  # each response asks for it
         if not self.learns:
-            return self.candidates(ids, number)
+            return self.candidates(ids, number), False
         key = self.learner.waits_as(ids)
-        return [key] if key else []
+        as_written = any(key == written.strip() for _, written in ids) and not key.isdigit()
+        return ([key] if key else []), not as_written
+
+    def knows(self, ids: Ids, number: str, ledger: Ledger) -> bool:
+        """Whether a receipt that names nothing is surely of no message that a response has named: else it may be of
+        one whose id is written in a form nobody understands yet."""
+        if self._dialect.match_by == "destination":
+            return not ledger.ids.names(self._carrier, NUMBER + digits(number))
+        return not self.learns or self.learner.explains(ids)
 
     def tell(self) -> bool:
         """Log what was learnt or forgotten. Whether anything was."""
@@ -103,10 +123,15 @@ class Naming:
         hits = ((key, ledger.ids.find(self._carrier, key, number)) for key in keys)
         return {key: hit for key, hit in hits if hit is not None}
 
-    def _believed(self, ids: Ids, keys: Sequence[str], hits: Sequence[Hit], now: float) -> str:
+    def _another(self, part_id: str, number: str, ledger: Ledger) -> bool:
+        """Whether the carrier may have one more open message to this handset, which no response has named."""
+        unnamed = ledger.unnamed.to(self._carrier, number)
+        return any(part.part_id != part_id and not part.final for part, _ in unnamed) or self.unanswered(number)
+
+    def _believed(self, ids: Ids, keys: Sequence[str], hits: Sequence[Hit], now: float, again: bool) -> str:
         """Of the keys that name an attempt, the one to believe; "" for none."""
         if self.learns:
-            return self.learner.judge(ids, hits, now)
+            return self.learner.judge(ids, hits, now, again)
         return next((key for key, _, agrees in hits if agrees or key == keys[0]), "")
 
     def _doubt(self, ids: Ids, number: str, ledger: Ledger, now: float) -> None:

@@ -7,7 +7,8 @@ Rules:
   first is matched once.
 - Whose it is, is found before it is written down and written with it (`naming`), so that a replay finds no other.
 - An id that memory does not hold is looked up in the store before it is parked: its part may have ended long ago.
-- A plain message that reads like a receipt is one only where the dialect says so and its id is one we know.
+- A plain message that reads like a receipt is one only where the dialect says so and its id is one we know. While that
+  cannot be told, because the store is sick or a response to that handset is awaited, it is to come again.
 - What is no receipt is a message from a handset: refused for good with ESME_RX_R_APPN until routes for them exist, and
   counted, so that nothing is answered OK and dropped.
 
@@ -119,6 +120,10 @@ class Receipts:
         await self._journal.commit([*earlier, *events], then, must=True)
         if naming.tell():
             self._board.adoption.learnt(carrier.name)
+        if missed:
+            adopted = self._board.adoption.parked((event for event in events if not event.part_id), now)
+            if adopted:
+                self._journal.append(adopted, must=True)
 
     def _news(self, events: Sequence[Receipted], now: float) -> Iterable[Said]:
         """Of receipts just applied, those that say for the first time what became of a part: it ended by them, or its
@@ -164,23 +169,29 @@ class Receipts:
     ) -> list[Receipted]:
         """The events of receipts memory does not know, each with the part the store knows for it, if any. What is no
         receipt unless we know its id, and we do not, is answered as the message it is (quirks D3)."""
+        void = self._ledger.ids.void
         wanted = {key for _, told in missed for key in naming.candidates(told.ids, told.source_addr)}
+        wanted -= {key for key in wanted if (carrier, key) in void} if void else set()
         found: dict[str, Owner] = {}
+        sick = False
         try:
             found = await self._ports.blocking.run(self._store.find, carrier, sorted(wanted))
         except StoreError as error:  # parked, and matched when its response or its part turns up
             log.warning("receipts.look_up_failed", carrier=carrier, error=str(error))
+            sick = True
         events: list[Receipted] = []
         for place, told in missed:
             hit = naming.find_kept(told.ids, told.source_addr, found, now) if found else None
             if hit is not None:
                 events.append(_event(carrier, spoken, told, now, [hit[0]], hit[1]))
             elif told.certain:
-                keys = naming.waits_as(told.ids, told.source_addr)
-                events.append(_event(carrier, spoken, told, now, keys))
+                keys, strict = naming.waits_as(told.ids, told.source_addr)
+                events.append(structs.replace(_event(carrier, spoken, told, now, keys), strict=strict))
             else:
+                untold = sick or naming.unanswered(told.source_addr)
+                status = names.ESME_RSYSERR if untold else names.ESME_RX_R_APPN
                 command_id, (_, sequence_number, _) = answers[place]
-                answers[place] = (command_id, (names.ESME_RX_R_APPN, sequence_number, ""))
+                answers[place] = (command_id, (status, sequence_number, ""))
                 self.refused[carrier] += 1
         return events
 

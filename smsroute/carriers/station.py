@@ -23,6 +23,7 @@ from smsroute.carriers.tally import Tally
 from smsroute.config import Carrier, Limits, Route
 from smsroute.lane import Key
 from smsroute.ledger import Ledger
+from smsroute.matching import same_number
 from smsroute.message import Blame, MessageClass, Part
 from smsroute.policy.caps import caps_of
 from smsroute.policy.holds import Holds
@@ -48,7 +49,7 @@ class Station:
         self._senders = [bind for bind in self.binds if bind.sends]
         now = ports.clock.monotonic()
         self.dossier = Dossier(carrier, limits, now, [bind.name for bind in self._senders])
-        self.naming = Naming(carrier.name, carrier.dialect, limits)
+        self.naming = Naming(carrier.name, carrier.dialect, limits, self.unanswered)
         self.tally = Tally(limits, now)
         self.inflow = Inflow(limits.demand_tau_s, now)
         self._bucket = ContractBucket(carrier.rate, now)
@@ -106,6 +107,10 @@ class Station:
 
     def _bind(self, name: str, place: Place) -> Bind:
         return Bind(name, place, self.carrier, ports=self._ports, limits=self._limits, desk=self._desk)
+
+    def unanswered(self, number: str) -> bool:
+        """Whether a part to this number is at the carrier, and its response awaited."""
+        return any(same_number(part.destination_addr, number) for bind in self.binds for part in bind.flying())
 
     # -- room ----------------------------------------------------------------------------------------------------------
 

@@ -180,6 +180,10 @@ class Learner:
         elif len(key) not in self._widths and len(self._widths) < WIDTHS_MAX and len(key) <= 64:
             self._widths.append(len(key))
 
+    def explains(self, ids: Ids) -> bool:
+        """Whether it is learnt how the ids of such a receipt are written."""
+        return any(source.rule for place, _ in ids if (source := self._sources.get(place)) is not None)
+
     # --- a receipt ---
 
     def candidates(self, ids: Ids) -> list[str]:
@@ -215,14 +219,17 @@ class Learner:
         written = next((one for _, one in ids if one.strip(_STRIPPED)), "").strip(_STRIPPED)
         return "" if _DECIMAL.fullmatch(written) else written
 
-    def judge(self, ids: Ids, hits: Sequence[Hit], now: float = 0.0) -> str:
-        """The candidate to believe, "" for none. Counts what it says about the rules."""
+    def judge(self, ids: Ids, hits: Sequence[Hit], now: float = 0.0, again: bool = False) -> str:
+        """The candidate to believe, "" for none. Counts what it says about the rules; of one that is asked `again`, not
+        what it said before: that it fits nothing, or too much."""
         if not hits:
             return ""
         if len(hits) == 1 and hits[0][2] and self._made[0] is ids and not self._doubted and hits[0][0] in self._made[1]:
             return hits[0][0]  # nearly all of them, once a rule is learnt
-        learnt = any(source.rule for place, _ in ids if (source := self._sources.get(place)) is not None)
-        key = self._by_what_is_learnt(ids, hits, now) if learnt else self._by_what_is_seen(ids, hits)
+        if self.explains(ids):
+            key = self._by_what_is_learnt(ids, hits, now, again)
+        else:
+            key = self._by_what_is_seen(ids, hits, again)
         if key:
             self._evidence(ids, key, now)
         self._doubted = any(source.open for source in self._sources.values())
@@ -233,7 +240,7 @@ class Learner:
         key = response_id.strip(_STRIPPED)
         return bool(key) and self.judge(ids, [(key, key, destination_agrees)], now) == key
 
-    def _by_what_is_seen(self, ids: Ids, hits: Sequence[Hit]) -> str:
+    def _by_what_is_seen(self, ids: Ids, hits: Sequence[Hit], again: bool) -> str:
         sure: dict[Hashable, str] = {}
         fit: dict[Hashable, list[tuple[str, str, str, str]]] = {}
         for place, written in ids:
@@ -247,8 +254,9 @@ class Learner:
         if len(sure) == 1:
             return next(iter(sure.values()))
         if sure or len(fit) != 1:
-            self.ambiguous += len(fit) > 1 or len(sure) > 1
-            self.mismatched += not fit and not sure
+            if not again:
+                self.ambiguous += len(fit) > 1 or len(sure) > 1
+                self.mismatched += not fit and not sure
             return ""
         ways = next(iter(fit.values()))
         return next((way[2] for way in ways if self._credible(*way)), "")
@@ -287,7 +295,7 @@ class Learner:
                 self._changed()
                 self.news.append(f"{place}: learnt {rule} from {count} receipts, the last was {one} for {key}")
 
-    def _by_what_is_learnt(self, ids: Ids, hits: Sequence[Hit], now: float) -> str:
+    def _by_what_is_learnt(self, ids: Ids, hits: Sequence[Hit], now: float, again: bool) -> str:
         found: dict[Hashable, str] = {}
         against: dict[str, str] = {}
         for place, written in ids:
@@ -307,7 +315,7 @@ class Learner:
                     against[place] = ""
                 elif agrees and self._speaks_against(one, key):
                     against[place] = relation(one, key)
-        if not found:
+        if not found and not again:
             for place, rule in against.items():
                 self._contradicted(place, rule, now)
         return next(iter(found.values())) if len(found) == 1 else ""

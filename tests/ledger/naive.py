@@ -72,18 +72,19 @@ class Naive:
         """The attempt a receipt speaks of."""
         for position, key in enumerate(event.keys):
             hit, agrees = self._bearer(event.carrier, key, event.destination_addr)
-            if hit and (agrees or not position):
+            if hit and (agrees or not (position or event.strict)):
                 return hit
         return None
 
     def _bearer(self, carrier: str, key: str, number: str) -> tuple[tuple[str, int] | None, bool]:
         bearers = self.names.get((carrier, key), [])
         to = [hit for hit in bearers if self.pages[hit[0]].said.destination_addr == number]
-        if not to:
-            return (bearers[-1] if bearers else None), False
-        if len(bearers) > 1 and (living := [hit for hit in to if not self.pages[hit[0]].over]):
-            return (living[0], True) if len(living) == 1 else (None, False)
-        return to[-1], True
+        agrees, among = bool(to), to or bearers
+        if not among:
+            return None, False
+        if len(bearers) > 1 and (living := [hit for hit in among if not self.pages[hit[0]].over]):
+            return (living[0], agrees) if len(living) == 1 else (None, False)
+        return among[-1], agrees
 
     def unnamed(self) -> set[tuple[str, str, int]]:
         """Attempts that may be with a carrier, and whose id nobody ever heard."""
@@ -246,6 +247,8 @@ class Naive:
 
     def _wake(self, page: Page, event: Responded, one: Try) -> None:
         for orphan in self.loose:
+            if orphan.strict and orphan.destination_addr != page.said.destination_addr:
+                continue
             if (orphan.carrier, _parked_as(orphan)) == (one.carrier, one.called) not in self.void:
                 self.loose.remove(orphan)
                 self.tally["orphans_matched"] += 1

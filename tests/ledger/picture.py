@@ -56,7 +56,7 @@ def of_ledger(ledger: Ledger) -> dict[str, Any]:
             for carrier, named in ledger.ids._named.items()
             for key, (part, index) in named.items()
         },
-        "void": ledger.ids.void,
+        "void": set(ledger.ids.void),
         "unnamed": {
             (carrier, part.part_id, index)
             for (carrier, _), held in ledger.unnamed._held.items()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 from hypothesis import given, settings
@@ -273,15 +274,15 @@ class Walk:
     def _receipt(self, carrier: str, keys: list[str], written: list[tuple[str, str]] | None = None) -> None:
         """As `carriers/receipts` does: whose it is by memory, else by the store."""
         at, state, number = self._later(), self.rng.choice(SAID), self.rng.choice(NUMBERS)
-        whole = self.rng.random() < 0.4
-        event = Receipted(carrier, at, keys, state, "000", "WORD", number, whole=whole)
+        whole, strict = self.rng.random() < 0.4, self.rng.random() < 0.3
+        event = Receipted(carrier, at, keys, state, "000", "WORD", number, whole=whole, strict=strict)
         meant = self.naive.means(event)
         assert self.ledger.whose(event) == (meant[0] if meant else "")
         closed = self.disk.closed
         stored = next((closed[carrier, key] for key in keys if (carrier, key) in closed), "")
         whose = meant[0] if meant else stored
         ids = written or [("text", key) for key in keys]
-        self._say(Receipted(carrier, at, keys, state, "000", "WORD", number, whose, whole, ids))
+        self._say(Receipted(carrier, at, keys, state, "000", "WORD", number, whose, whole, ids, strict=strict))
 
     def query(self) -> None:
         """A carrier was asked; it may have said a last word, and a receipt may say another."""
@@ -396,6 +397,8 @@ class Walk:
         for ledger in (rebuilt, self.ledger):
             self._release(ledger, self.now)
         was, became = of_ledger(self.ledger), of_ledger(rebuilt)
+        for picture, ledger in ((was, self.ledger), (became, rebuilt)):
+            picture["outboxes"] = {esme: _at_once(ledger, owed) for esme, owed in picture["outboxes"].items()}
         if not self.reuse:
             both = set(was["parts"]) & set(became["parts"])
             for picture, ledger in ((was, self.ledger), (became, rebuilt)):
@@ -423,6 +426,11 @@ class Walk:
                 assert self.finals.setdefault(part_id, end) == end
         assert len(self.ledger.orphans) <= LIMITS["orphans_max"]
         assert len(self.ledger.multiparts) <= LIMITS["multiparts_max"]
+
+
+def _at_once(ledger: Ledger, owed: list[str]) -> list[list[str]]:
+    """What an ESME is owed, in order; those that ended at one instant, by one receipt for all of them, have none."""
+    return [sorted(some) for _, some in groupby(owed, lambda part_id: ledger.parts[part_id].ended_at)]
 
 
 # fmt: off
