@@ -201,7 +201,11 @@ class Ledger(Memory):
     def _named(self, part: Part, index: int, key: str) -> None:
         """Its carrier calls this attempt `key`."""
         carrier = part.attempts[index].carrier
-        if self.ids.give(carrier, key, part, index):
+        void = len(self.ids.void)
+        reused = self.ids.give(carrier, key, part, index)
+        if len(self.ids.void) > void:
+            self.noticed.append(Noticed("constant-id", carrier, part.destination_addr, part))
+        if reused:
             self.counts.ids_reused += 1
             self.noticed.append(Noticed("reused-id", carrier, part.destination_addr))
 

@@ -21,13 +21,18 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final, Protocol
 
+import structlog
+
 from smsroute.carriers.station import Station
+from smsroute.carriers.tally import ODD
 from smsroute.config import Dialect
 from smsroute.memory import Noticed
 from smsroute.message import Attempt, Part, State
 from smsroute.ports import Ports
 from smsroute.routing.outcome import ReceiptErrors, Word, receipt_word
 from smsroute.routing.table import Rule, Table
+
+log: Final = structlog.get_logger("smsroute.hearing")
 
 DELIVERED: Final = int(State.DELIVERED)
 
@@ -96,6 +101,9 @@ class Hearing:
                     tally.unheard(network, now)
             else:
                 tally.odd(network, kind, now)
+            if kind == "constant-id" and part is not None:
+                named = next((one.carrier_message_id for one in part.attempts if one.carrier == carrier), "")
+                log.warning("ids.void", carrier=carrier, id=named, what=ODD[kind])
 
     def _errors_of(self, station: Station) -> ReceiptErrors:
         """The carrier's own err codes; a reload may change them."""

@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
         reader = open_reader(places.store)
         try:
             parked = [one for one in reader.orphans() if args.carrier in ("", one.carrier)]
+            void = [row for row in reader.void_ids() if args.carrier in ("", row[0])]
         finally:
             reader.close()
     except StoreError as error:
@@ -57,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
         carriers, ttl_s = config.carriers, config.limits.orphan_ttl_s
     except ConfigErrors:  # half-way through an edit
         carriers, ttl_s = {}, None
-    told = document(parked, carriers, ask.now(), sample=max(0, args.sample), reveal=whole_numbers(args, places))
+    sample, reveal = max(0, args.sample), whole_numbers(args, places)
+    told = document(parked, carriers, ask.now(), sample=sample, reveal=reveal, void=void)
     told |= {"source": source, "ttl_s": ttl_s}
     if args.json:
         print_json(told)
@@ -76,10 +78,20 @@ def _show(told: Document, carrier: str) -> None:
         print(f"\n{name}  {one['parked']:,} parked, the oldest {oldest} ago: {because}")
         rows = [["  CAME", "AGE", "TO", "WORD", "ERR", "ID AS WRITTEN"]]
         rows += [
-            [f"  {clock(unix(row['at']), now)}", age(row["age_s"]), row["to"], row["word"], row["err"], row["ids"][0]]
+            [
+                f"  {clock(unix(row['at']), now)}",
+                age(row["age_s"]),
+                row["to"],
+                row["word"],
+                row["err"],
+                ", ".join(row["ids"][:1]),
+            ]
             for row in one["sample"]
         ]
         if one["sample"]:
             print("\n".join(columns(rows)))
+    for one in told["void_ids"]:
+        name = paint(one["carrier"], "bold")
+        print(f"\n{name}  calls message after message {one['id']}: it names none, and its receipts are let go")
     if told["source"] != "engine":
         print(paint(f"  read from the store: {told['source']}", "dim"))

@@ -182,6 +182,9 @@ class Reader(Protocol):
     def orphans(self) -> list[Receipted]:
         """The receipts that match nothing yet, as the last checkpoint parked them, the oldest first."""
 
+    def void_ids(self) -> list[tuple[str, str]]:
+        """(carrier, id) of ids that came with message after message, and name none, as the last checkpoint has them."""
+
     def sample(self, since: float, until: float, limit: int) -> Sample:
         """About `limit` of the parts accepted in [since, until) (Unix seconds), open and finished: one of
         each n in the order of their ids, not always the same one."""

@@ -227,13 +227,30 @@ class _Parked(msgspec.Struct):
     orphans: list[Receipted]
 
 
+class _Ids(msgspec.Struct):
+    void: list[tuple[str, str]] = []
+
+
+class _Void(msgspec.Struct):
+    """And of the ids carriers gave."""
+
+    ids: _Ids = msgspec.field(default_factory=_Ids)
+
+
 _parked: Final = msgspec.msgpack.Decoder(_Parked)
+_void: Final = msgspec.msgpack.Decoder(_Void)
 
 
 def orphans(db: sqlite3.Connection) -> list[Receipted]:
     """Receipts parked in the last checkpoint, the oldest first."""
     row = db.execute("SELECT state FROM checkpoint").fetchone()
     return _parked.decode(row[0]).orphans if row is not None and row[0] else []
+
+
+def void_ids(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    """(carrier, id) of ids that name nothing, by the last checkpoint."""
+    row = db.execute("SELECT state FROM checkpoint").fetchone()
+    return _void.decode(row[0]).ids.void if row is not None and row[0] else []
 
 
 # One of each ?3, now this one of them, now that (golden ratio): each third part of a platform that sends to three

@@ -129,6 +129,10 @@ class SqliteReader:
         with self._shelf.use("read the parked receipts") as db:
             return history.orphans(db)
 
+    def void_ids(self) -> list[tuple[str, str]]:
+        with self._shelf.use("read the ids that name nothing") as db:
+            return history.void_ids(db)
+
     def sample(self, since: float, until: float, limit: int) -> Sample:
         with self._shelf.use("read a sample of the messages") as db:
             db.execute("BEGIN")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import trio
 
 from smsroute.message import Part, State
@@ -103,8 +104,10 @@ async def test_m10_a_void_id_names_nothing_in_the_store_either(
         (first,) = await taken(it, raw, A)
         says(it, text("same", "DELIVRD"), handset=A)
         assert await told_in(raw, 3) == ["DELIVRD"]
-        await taken(it, raw, *(f"3361111111{n}" for n in range(4)))
-        await trio.sleep(3)
+        with structlog.testing.capture_logs() as lines:
+            await taken(it, raw, *(f"3361111111{n}" for n in range(4)))
+            await trio.sleep(3)
+        assert [(line["carrier"], line["id"]) for line in lines if line["event"] == "ids.void"] == [("orange", "same")]
         assert it.engine.ledger.ids.void and first.part_id not in it.engine.ledger.parts
         says(it, text("same", "UNDELIV"), handset="33611111110")
         await trio.sleep(3)

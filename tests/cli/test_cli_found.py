@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from smsroute.cli import main
 from smsroute.message import Receipted, State, pack
@@ -112,6 +113,7 @@ def test_orphans_in_a_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         Receipted(carrier, now - 60 + n, [f"{n:08X}"], State.UNDELIVERABLE, "0A1", "UNDELIV", "33612345678")
         for n, carrier in enumerate(["orange", "orange", "sfr"])
     ]
+    parked[1] = structs.replace(parked[1], keys=[], ids=[("text", "00000001")])  # its form is not learnt yet
     leave(folder, parked)
     told = document(folder, capsys, "orphans", "--reveal")
     assert {one["carrier"]: one["parked"] for one in told["carriers"]} == {"orange": 2, "sfr": 1}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smsroute.matching import orphan_name
+from smsroute.matching import VOID_MAX, orphan_name
 from smsroute.message import Adopted, Receipted, State
 from tests.ledger.desk import NUMBER, Desk
 
@@ -353,6 +353,16 @@ def test_m10_an_id_that_never_changes_names_nothing_from_then_on() -> None:
     desk.submitted("P5", "a1")
     desk.receipt("a1")
     assert desk["P5"].state == State.DELIVERED
+
+
+def test_m10_ids_that_name_nothing_are_bounded() -> None:
+    """A carrier that writes the second of the day as the id of all it takes in it: the oldest of them is let go."""
+    desk = Desk()
+    for second in range(VOID_MAX + 3):
+        for number in range(5):
+            desk.submitted(f"P{second:05}{number}", f"t{second}")
+    assert len(desk.ledger.ids.void) == VOID_MAX
+    assert ("orange", "t2") not in desk.ledger.ids.void
 
 
 def test_o1_a_parked_receipt_brings_the_id_no_response_brought() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+from msgspec import structs
 
 from smsroute.config import Carrier, Dialect, Secret
 from smsroute.message import Receipted, State
@@ -38,9 +39,12 @@ def test_why_by_the_carriers_dialect() -> None:
     (orphan,) = parked("sfr", 1)
     assert why(orphan, carrier) == "unknown id"
     assert why(orphan, blind).startswith("id matching off")
+    assert why(orphan, carrier, {("sfr", "00000000")}).startswith("void id")
+    unsure = structs.replace(orphan, keys=[], ids=[("text", "437009229")])
+    assert why(unsure, carrier).startswith("ambiguous id")
 
 
 def test_none_and_no_sample() -> None:
     """Nothing parked is a document too; a sample of none is empty."""
-    assert document([], {}, NOW, sample=5, reveal=False) == {"total": 0, "carriers": []}
+    assert document([], {}, NOW, sample=5, reveal=False) == {"total": 0, "carriers": [], "void_ids": []}
     assert document(parked("sfr", 1), {}, NOW, sample=0, reveal=True)["carriers"][0]["sample"] == []

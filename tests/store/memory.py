@@ -172,6 +172,10 @@ class MemoryStore:
             return []
         return msgspec.convert(msgspec.msgpack.decode(self._disk.state)["orphans"], list[Receipted])
 
+    def void_ids(self) -> list[tuple[str, str]]:
+        kept = msgspec.msgpack.decode(self._disk.state) if self._disk.state else {}
+        return [(carrier, named) for carrier, named in kept.get("ids", {}).get("void", [])]
+
     def counts(self, ended_since: float = 0.0) -> Counts:
         ended = Counter(int(part.state) for part in self._by_end() if part.ended_at >= ended_since)
         disk = self._disk
