@@ -29,6 +29,7 @@ from smsroute.store.base import Checkpoint, Counts, DecisionRow, Owner, Page, Re
 from smsroute.store.sqlite_file import (
     HISTORY,
     JOURNAL,
+    SCHEMA_VERSION,
     File,
     Mode,
     Shape,
@@ -82,8 +83,15 @@ class SqliteReader:
 
     def check(self) -> None:
         """Raises StoreError when the files are not a store this version can read."""
-        if not version(self._shelf):
+        found = version(self._shelf)
+        if not found:
             raise StoreError("failed", f"{self._shelf.path}: is empty; expected the store of an engine that ran once")
+        if found < SCHEMA_VERSION:
+            raise StoreError(
+                "failed",
+                f"{self._shelf.path}: was written by an older smsroute (schema version {found}); this one reads "
+                f"{SCHEMA_VERSION}: start its engine once, which brings the store up, or ask with the older one",
+            )
 
     def recover(self) -> Recovered:
         journal = File(self.directory, JOURNAL, self._mode, self._limits)

@@ -176,6 +176,13 @@ class TestRecognition:
             change(tmp_path / name, f"UPDATE meta SET value = {SCHEMA_VERSION} WHERE key = 'schema_version'")
         open_store(f"sqlite:{tmp_path}", "n1").close()
 
+    def test_an_older_schema_is_told_to_who_only_looks(self, tmp_path: Path) -> None:
+        """Who may not write cannot bring it up, and says what does; it failed at a column, in SQL."""
+        fill(tmp_path)
+        change(tmp_path / "history.db", "UPDATE meta SET value = 4 WHERE key = 'schema_version'")
+        with pytest.raises(StoreError, match=r"history.db: was written by an older smsroute \(schema version 4\)"):
+            open_reader(f"sqlite:{tmp_path}")
+
     def test_a_store_of_version_1_is_brought_up(self, tmp_path: Path) -> None:
         """What an engine of the first version left is there afterwards, and things can be kept beside it."""
         fill(tmp_path)
