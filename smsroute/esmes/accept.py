@@ -175,11 +175,12 @@ class Accept:
             self._answer(client, books, answers, answer)
             return
         accepted = len(events)
-        client.unanswered += accepted
+        places = 1 if as_one else accepted
+        client.unanswered += places
         events.extend(flight.attempts(wall))
 
         def then(error: StoreError | None) -> None:
-            client.unanswered -= accepted
+            client.unanswered -= places
             if error is None:
                 books.accepted += accepted
                 self._loops.sent(marks, esme.name)

@@ -376,6 +376,22 @@ class TestSubmitMulti:
             assert it.engine.ledger.held == 254
             assert (await raw.submit(BODY, 8))[0] == 0
 
+    async def test_one_place_in_the_window(self, tmp_path: Path, autojump_clock: Clock) -> None:
+        """Three recipients on their way to the disk leave room for one submit in a window of two, and no more."""
+        esmes = ESME.replace("window: 100", "window: 2")
+        async with house(tmp_path, carriers={"orange": KIND}, esmes=esmes) as it:
+            raw = await bound(it)
+            rows = [{"addr": f"336{number:08}"} for number in range(3)]
+            submits = b"".join(pdu(names.SUBMIT_SM, 0, number, BODY) for number in (8, 9))
+            it.blocking.latency_s = (2.0, 2.0)
+            await raw.send(pdu(names.SUBMIT_MULTI, 0, 7, multi_body(*rows)))
+            await trio.sleep(0.1)
+            await raw.send(submits)
+            await trio.sleep(0.1)
+            with trio.fail_after(20):
+                answers = sorted([(await raw.pdu())[1:3] for _ in range(3)], key=lambda one: one[1])
+            assert answers == [(0, 7), (0, 8), (names.ESME_RTHROTTLED, 9)]
+
 
 @pytest.mark.parametrize("command_id", [names.QUERY_SM, names.CANCEL_SM])
 async def test_cut_short(tmp_path: Path, autojump_clock: Clock, command_id: int) -> None:
