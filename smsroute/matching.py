@@ -43,7 +43,7 @@ def digits(number: str) -> str:
 
 def same_number(one: str, other: str) -> bool:
     """Whether two ways of writing a number mean one handset; an empty one means none."""
-    return bool(one) and digits(one) == digits(other)
+    return bool(one) and (one == other or digits(one) == digits(other))
 
 
 class KeptIds(msgspec.Struct):

@@ -41,18 +41,14 @@ class Naming:
     ) -> None:
         """`unanswered`: whether a message to this number is at the carrier, and its response awaited."""
         self._carrier = carrier
-        self._dialect = dialect
         self.unanswered = unanswered
+        self.adopt(dialect)
         self.learner = Learner(limits.auto_evidence_min, limits.auto_contradictions_max, limits.auto_samples_min)
 
     def adopt(self, dialect: Dialect) -> None:
         """The dialect as a new config has it."""
         self._dialect = dialect
-
-    @property
-    def learns(self) -> bool:
-        """Whether it goes by evidence."""
-        return self._dialect.ids == "auto" and self._dialect.match_by == "id"
+        self.learns = dialect.ids == "auto" and dialect.match_by == "id"  # it goes by evidence
 
     def response_key(self, message_id: str, destination_addr: str) -> str:
         """What a message is kept under, from the id of its response; "" for none."""
@@ -65,6 +61,11 @@ class Naming:
     def find(self, ids: Ids, number: str, ledger: Ledger, now: float, again: bool = False) -> tuple[str, Holder] | None:
         """The attempt in memory that a receipt means, and the key it was found by. `number`: whose handset it speaks
         of; `now`: Unix seconds; `again`: it was asked for before, in vain."""
+        plain = self.learner.plain(ids) if self.learns else ""
+        if plain:  # nearly all of them
+            hit = ledger.ids.find(self._carrier, plain, number)
+            if hit is not None and hit[2]:
+                return plain, hit[:2]
         keys = self.candidates(ids, number)
         found = self._known(keys, number, ledger)
         hits = [(key, (hit[0].part_id, hit[1]), hit[2]) for key, hit in found.items()]

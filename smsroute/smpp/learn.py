@@ -186,6 +186,11 @@ class Learner:
 
     # --- a receipt ---
 
+    def plain(self, ids: Ids) -> str:
+        """The one key of a receipt whose id is learnt to come as the response writes it, while nothing speaks against
+        that; "" for any other. A message of its handset under it is meant: no need to `judge`."""
+        return ids[0][1] if len(ids) == 1 and not self._doubted and ids[0][0] in self._exact else ""
+
     def candidates(self, ids: Ids) -> list[str]:
         """What its response may have called the message of a receipt, likeliest first; empty for no id."""
         keys: list[str] = []

@@ -11,11 +11,14 @@ import pytest
 import structlog
 import trio
 
+from smsroute.carriers.naming import Naming
+from smsroute.config import Dialect, Limits
 from smsroute.message import Part, State
 from smsroute.store.base import StoreError
 from tests.carriers.mouth import MUTE, answered, says, submitted, text
 from tests.carriers.mouth import told as told_in
 from tests.house import House, Raw, house
+from tests.ledger.desk import Desk
 
 SILENT = {"orange": MUTE}
 AUTO = "window: 50, rate: 1000/s, dialect: {ids: auto}"
@@ -224,3 +227,30 @@ async def test_m11_one_in_doubt_to_the_same_handset(
         says(it, text("whatever", "UNDELIV"), handset=A)
         assert await told_in(raw, 3) == []
         assert (doubted.state, second.state, answered(it)) == (State.IN_DOUBT, State.SUBMITTED, (1, 0))
+
+
+def test_the_short_way_of_what_is_learnt_hears_contradictions_all_the_same() -> None:
+    """Learnt as written, receipts are found in one look-up; three in a row that name their message otherwise make it
+    forget, and one of them is enough to look at all that follows again."""
+    desk = Desk()
+    numbers = [f"336{n:08}" for n in range(12)]
+    for n, number in enumerate(numbers):
+        desk.submitted(f"P{n:02}", f"{0x1A0C3B4D + 7919 * n:08x}", to=number)
+    naming = Naming("orange", Dialect(), Limits())
+    learner = naming.learner
+
+    def says_it(written: str, number: str) -> str:
+        hit = naming.find([("text", written)], number, desk.ledger, 1.0)
+        return hit[1][0].part_id if hit is not None else ""
+
+    for n in range(4):
+        key = f"{0x1A0C3B4D + 7919 * n:08x}"
+        learner.response_key(key)
+        assert says_it(key, numbers[n]) == f"P{n:02}"
+    learner._sources["text"].sure = False  # as of ids that happen to show no letters
+    assert learner.plain([("text", "1a0c3b4d")]) == "1a0c3b4d"
+    for n in range(4, 7):
+        assert learner.rule == "exact"
+        assert says_it(str(0x1A0C3B4D + 7919 * n), numbers[n]) == ""
+        assert learner.plain([("text", "1a0c3b4d")]) == ""
+    assert (learner.rule, learner.unlearnt) == ("", 1)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
-from itertools import groupby
 from typing import Any
 
 from hypothesis import given, settings
@@ -399,8 +398,6 @@ class Walk:
         for ledger in (rebuilt, self.ledger):
             self._release(ledger, self.now)
         was, became = of_ledger(self.ledger), of_ledger(rebuilt)
-        for picture, ledger in ((was, self.ledger), (became, rebuilt)):
-            picture["outboxes"] = {esme: _at_once(ledger, owed) for esme, owed in picture["outboxes"].items()}
         if not self.reuse:
             both = set(was["parts"]) & set(became["parts"])
             for picture, ledger in ((was, self.ledger), (became, rebuilt)):
@@ -428,11 +425,6 @@ class Walk:
                 assert self.finals.setdefault(part_id, end) == end
         assert len(self.ledger.orphans) <= self.limits["orphans_max"]
         assert len(self.ledger.multiparts) <= LIMITS["multiparts_max"]
-
-
-def _at_once(ledger: Ledger, owed: list[str]) -> list[list[str]]:
-    """What an ESME is owed, in order; those that ended at one instant, by one receipt for all of them, have none."""
-    return [sorted(some) for _, some in groupby(owed, lambda part_id: ledger.parts[part_id].ended_at)]
 
 
 # fmt: off
