@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from msgspec import structs
+
 from smsroute.matching import nameless
 from smsroute.memory import Memory, Noticed
 from smsroute.message import (
@@ -347,6 +349,8 @@ class Ledger(Memory):
 
     def _for_all(self, part: Part, event: Receipted, at: float) -> None:
         """The receipt that ended `part` speaks for all of its message that the same carrier took, now or later."""
+        if event.text:  # one that was parked quotes it, and the sisters keep the event
+            event = structs.replace(event, text="")
         pin = self.multiparts.get(part.multipart)
         if pin is not None and pin.message_id == part.message_id:
             self.multiparts.hear(part.multipart, pin, event)

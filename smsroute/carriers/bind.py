@@ -258,7 +258,8 @@ class Bind:
         self._set("connecting", self.reason if self.tried else f"dialling {self._host}:{self._port}")
         try:
             tls = self.place.config.tls
-            context = None if tls is None else client_context(tls)
+            # In a thread: to load the system's authorities takes 30 ms, at each dial.
+            context = None if tls is None else await self._ports.blocking.run(client_context, tls)
             with trio.fail_after(self._limits.connect_timeout_s):
                 stream = await self._ports.network.connect(
                     self._host, self._port, context, "" if tls is None else tls.server_name

@@ -148,3 +148,18 @@ def test_a_word_for_a_part_that_had_ended_speaks_for_nobody() -> None:
     desk.say(Receipted("orange", desk.tick(), ["a1"], State.DELIVERED, "000", "WORD", NUMBER, "P1", whole=True))
     other = desk.rebuilt(dict(changes.open), changes.state, behind)
     assert desk["P2"].state == other["P2"].state == State.SUBMITTED
+
+
+def test_a_word_for_all_leaves_no_quote_of_the_text_behind() -> None:
+    """It was parked and quotes the text; neither the sisters nor what is kept for parts to come does."""
+    desk = Desk()
+    for number in (1, 2):
+        accept(desk, f"P{number}", number)
+    desk.attempt("P1", "P2")
+    desk.say(
+        Receipted("orange", desk.tick(), ["a1"], State.DELIVERED, "000", "WORD", NUMBER, whole=True, text="secret")
+    )
+    desk.take("P1", "a1")
+    assert desk["P2"].whole is not None
+    changes = desk.ledger.take()
+    assert b"secret" not in changes.state + b"".join(packed for _, packed in changes.open)
