@@ -49,6 +49,7 @@ class Naming:
         """The dialect as a new config has it."""
         self._dialect = dialect
         self.learns = dialect.ids == "auto" and dialect.match_by == "id"  # it goes by evidence
+        self._by_rule = dialect.ids != "auto" and dialect.match_by == "id"
 
     def response_key(self, message_id: str, destination_addr: str) -> str:
         """What a message is kept under, from the id of its response; "" for none."""
@@ -67,6 +68,10 @@ class Naming:
             if hit is not None and hit[2]:
                 return plain, hit[:2]
         keys = self.candidates(ids, number)
+        if self._by_rule and keys:  # the first key is believed whatever the number
+            hit = ledger.ids.find(self._carrier, keys[0], number)
+            if hit is not None:
+                return keys[0], hit[:2]
         found = self._known(keys, number, ledger)
         hits = [(key, (hit[0].part_id, hit[1]), hit[2]) for key, hit in found.items()]
         key = self._believed(ids, keys, hits, now, again)

@@ -189,7 +189,13 @@ class Learner:
     def plain(self, ids: Ids) -> str:
         """The one key of a receipt whose id is learnt to come as the response writes it, while nothing speaks against
         that; "" for any other. A message of its handset under it is meant: no need to `judge`."""
-        return ids[0][1] if len(ids) == 1 and not self._doubted and ids[0][0] in self._exact else ""
+        if self._doubted or not ids:
+            return ""
+        exact, key = self._exact, ids[0][1]
+        for place, written in ids:  # the TLV and the text, mostly, and both say the same
+            if written != key or place not in exact:
+                return ""
+        return key
 
     def candidates(self, ids: Ids) -> list[str]:
         """What its response may have called the message of a receipt, likeliest first; empty for no id."""
