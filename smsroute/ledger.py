@@ -411,7 +411,7 @@ class Ledger(Memory):
     def _told(self, event: Told) -> None:
         outbox = self.outboxes.get(event.esme)
         for part_id in event.part_ids:
-            part = outbox.pop(part_id) if outbox is not None else None
+            part = outbox.pop(part_id, event.dropped) if outbox is not None else None
             if part is None:
                 if not self.pages.claim(event, part_id):
                     self.counts.overtaken += 1

@@ -32,7 +32,7 @@ from smsroute.message import Backlog, OwedPage, Part, Told
 class Outbox:
     """Receipts one ESME is owed, oldest first. See the module."""
 
-    __slots__ = ("cursor", "last", "leaving", "on_disk", "owed", "paged", "ready", "tail")
+    __slots__ = ("cursor", "given_up", "last", "leaving", "on_disk", "owed", "paged", "ready", "tail", "why_given_up")
 
     def __init__(self) -> None:
         self.owed: dict[str, Part] = {}
@@ -43,6 +43,8 @@ class Outbox:
         self.on_disk = 0  # rows behind the cursor
         self.cursor = 0  # the number up to which rows have been read
         self.last = 0  # the number of the last row a checkpoint is known to have written
+        self.given_up = 0  # dead letters since the start, and why the newest one is
+        self.why_given_up = ""
 
     def __len__(self) -> int:
         return len(self.owed) + self.on_disk + len(self.leaving) + len(self.tail)
@@ -64,8 +66,11 @@ class Outbox:
             self.owed[part.part_id] = part
             self.ready.append(part)
 
-    def pop(self, part_id: str) -> Part | None:
-        """It is owed no more. None when it is not in memory."""
+    def pop(self, part_id: str, dropped: str) -> Part | None:
+        """It is owed no more. `dropped`: why it was given up, if it was. None when it is not in memory."""
+        if dropped:
+            self.given_up += 1
+            self.why_given_up = dropped
         part = self.owed.pop(part_id, None)
         if part is None and (self.leaving or self.tail):
             part = self.leaving.pop(part_id, None) or self.tail.pop(part_id, None)

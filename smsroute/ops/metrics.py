@@ -165,6 +165,7 @@ def _esmes(esmes: list[Document]) -> Iterator[Family]:
     yield "esme_outbox", "gauge", "Receipts it is owed.", each("outbox")
     yield "esme_outbox_on_disk", "gauge", "Of them, those that wait on disk.", each("outbox_on_disk")
     yield "esme_oldest_outbox_seconds", "gauge", "Age of the oldest.", each("oldest_outbox_s")
+    yield "esme_dead_letters_total", "counter", "Receipts given up since the start.", each("dead_letters")
     yield "esme_accepted_total", "counter", "Parts accepted since the start.", each("accepted")
     refused = [
         ({"esme": one["name"], "status": name}, count) for one in esmes for name, count in one["refused"].items()

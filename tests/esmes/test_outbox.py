@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from smsroute.esmes.deliver import PASSING
+from smsroute.ops import snapshot
 from smsroute.sim.temperament import Temperament
 from smsroute.smpp import names
 from smsroute.smpp.codec import pdu
@@ -167,4 +168,7 @@ async def test_any_other_answer_is_the_last_word_and_its_reason_is_kept(
         assert (counts.told, counts.dropped) == (0, 1)
         assert not it.engine.ledger.outboxes["acme"].owed
         part = it.engine.ledger.parts[message_id]
-        assert any(f"acme answered {names.status_name(status)}" in fact for fact in part.facts)
+        reason = f"acme answered {names.status_name(status)}"
+        assert any(reason in fact for fact in part.facts)
+        (row,) = snapshot.esmes(it.engine, it.clock.wall())
+        assert (row["dead_letters"], row["dead_letter_reason"]) == (1, reason)
