@@ -161,10 +161,11 @@ def replayed(reader: Reader) -> Ledger:
     ledger = Ledger(orphans_max=limits.orphans_max, multiparts_max=limits.multiparts_max)
     recovered = reader.recover()
     if recovered.checkpoint is not None:
-        ledger.restore(recovered.parts(), recovered.checkpoint.state)
+        ledger.restore(recovered.parts(), recovered.checkpoint.state, recovered.owed)
     for _, events in recovered.events():
         for event in events:
             ledger.apply(event)
+    ledger.settle(reader.owed_among(list(ledger.pages.claims)))
     return ledger
 
 

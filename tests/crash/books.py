@@ -60,12 +60,13 @@ def read_store(folder: Path) -> Stored:
         ledger = Ledger(orphans_max=1_000_000, multiparts_max=1)
         recovered = reader.recover()
         assert recovered.checkpoint is not None, "an orderly stop leaves a checkpoint"
-        ledger.restore(recovered.parts(), recovered.checkpoint.state)
+        ledger.restore(recovered.parts(), recovered.checkpoint.state, recovered.owed)
         replayed = 0
         for _, events in recovered.events():
             replayed += 1
             for event in events:
                 ledger.apply(event)
+        ledger.settle(reader.owed_among(list(ledger.pages.claims)))
         parts = dict(ledger.parts)
         last = (0.0, "")
         while page := reader.finished_since(*last, PAGE):
