@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, ValuesView
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -199,9 +200,12 @@ class Orphans:
         """Those parked now, oldest first."""
         return self._held.values()
 
-    def speaking_of(self, carrier: str, number: str) -> list[Receipted]:
-        """Those of a carrier that speak of this handset, oldest first."""
-        return list(self._by_number.get((carrier, digits(number)), {}).values()) if self._by_number else []
+    def speaking_of(self, carrier: str, number: str, most: int = 1 << 62) -> list[Receipted]:
+        """Those of a carrier that speak of this handset, oldest first: the newest `most` of them."""
+        if not self._by_number:
+            return []
+        newest = reversed(self._by_number.get((carrier, digits(number)), {}).values())
+        return list(islice(newest, min(most, len(self._held))))[::-1]
 
     def holds(self, event: Receipted) -> bool:
         """Whether this one is still parked."""

@@ -79,9 +79,10 @@ class Adoption:
         orphans = self._board.ledger.orphans
         if not len(orphans):
             return []
-        waiting = {
-            orphan_name(one): one for part in parts for one in orphans.speaking_of(carrier, part.destination_addr)
-        }
+        most = self._board.limits.adopt_orphans_max  # one handset may have them all: a probe's, by another engine
+        waiting: dict[str, Receipted] = {}
+        for number in dict.fromkeys(part.destination_addr for part in parts):
+            waiting |= {orphan_name(one): one for one in orphans.speaking_of(carrier, number, most)}
         return self._found(waiting.values(), now)
 
     def learnt(self, carrier: str) -> None:
@@ -139,9 +140,12 @@ class Adoption:
         ledger, limits = self._board.ledger, self._board.limits
         events: list[AnyEvent] = []
         for carrier, number in self._numbers.take(limits.adopt_numbers_max):
+            speaking = ledger.orphans.speaking_of(carrier, number, limits.adopt_orphans_max)
+            if len(speaking) == limits.adopt_orphans_max:
+                continue  # so many cannot be told apart
             parked = [
                 orphan
-                for orphan in ledger.orphans.speaking_of(carrier, number)
+                for orphan in speaking
                 if orphan.state in STATE_OF_RECEIPT and orphan.at <= now - limits.adopt_after_s
             ]
             if not parked:

@@ -235,6 +235,8 @@ class Queries:
             return word, None
         part = self._board.ledger.parts.get(query.part_id)
         destination_addr = part.destination_addr if part is not None else ""
+        if part is not None and query.attempt < len(part.attempts):
+            key = part.attempts[query.attempt].key or query.message_id  # as its responses were kept, by whatever rule
         told = Receipted(
             bind.carrier.name,
             now,
