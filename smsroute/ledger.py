@@ -181,6 +181,7 @@ class Ledger(Memory):
             self.ids.take_back(part, attempt)
             attempt.named_at = 0.0
         attempt.carrier_message_id, attempt.key = event.carrier_message_id, event.key
+        attempt.told_by = event.at + event.within_s if event.within_s else 0.0
         awaits = (part.wants_receipt or event.awaits) and not event.silent
         self._move(part, Cause.TAKEN if awaits else Cause.TAKEN_SILENT)
         if part.state == State.ACCEPTED and not part.ended_at:
@@ -199,6 +200,8 @@ class Ledger(Memory):
                 self._claimed(part, orphan, event.at)
         if part.whole is not None:
             self._spoken_for(part, part.whole, event.at)
+        if part.state == State.SUBMITTED and (attempt.told_by or len(part.attempts) > 1):
+            self.queues.expect(part)
 
     def _named(self, part: Part, index: int, key: str) -> None:
         """Its carrier calls this attempt `key`."""

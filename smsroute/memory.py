@@ -461,6 +461,8 @@ class Memory:
             self.queues.watch(part, part.expires_at)
             if part.state == State.DUE:
                 self.queues.put_at(part, 0.0)
+            elif part.state == State.SUBMITTED:
+                self.queues.expect(part)
             elif part.state == State.IN_DOUBT:
                 self.in_doubt[part.part_id] = part
         kept_ids = KeptIds()

@@ -139,6 +139,7 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
     told: int = 0  # the final State a receipt told of this attempt; 0 = none yet
     cost: float = 0.0  # of a part by that route and carrier as the config had it then, in its one currency
     named_at: float = 0.0  # when its receipt, and no response, brought its id
+    told_by: float = 0.0  # later its carrier sends no receipt (`receipt_within`); 0 = validity and grace say
 
 
 class Part(msgspec.Struct, array_like=True, gc=False):
@@ -264,6 +265,7 @@ class Responded(Event, tag=5, frozen=True):
     why: str = ""
     silent: bool = False  # this carrier sends no receipts (`receipt_level: none`): taken is the last it says
     awaits: bool = False  # a receipt was asked for the sake of its sisters, though it wants none itself
+    within_s: float = 0.0  # its receipt comes this soon, or never (`receipt_within`); 0 = validity and grace say
 
 
 class Doubted(Event, tag=6, frozen=True):

@@ -4,6 +4,8 @@ Rules:
 - Views, not facts: the ledger rebuilds them from its parts, and only it puts in or takes out.
 - Time moves a part from "due later" to "due now" (`release`) and past its validity (`overdue`); that writes nothing.
 - Nobody pays for a timer a message: retries stand in one heap, validity in buckets of ten seconds, swept in slices.
+- A part a carrier took is given up when nobody will tell of it any more (`told_by`): past validity and grace, or past
+  what its carrier's receipts take at most.
 - A retry waits for so many seconds, not for a date: when the wall clock is set back (`set_back`) it comes no later.
   What its part says of `due_at` is a fact and stays.
 
@@ -17,7 +19,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from smsroute.lane import Lane
-from smsroute.message import MessageClass, Part, State
+from smsroute.message import Blame, MessageClass, Part, State
 
 DEADLINE_BUCKET_S: Final = 10
 
@@ -121,6 +123,14 @@ class Queues:
             heapq.heappush(self._bucket_order, number)
         bucket[part.part_id] = part
 
+    def expect(self, part: Part) -> None:
+        """A carrier took it, whose receipts come sooner than validity and grace say, or later: look again when."""
+        at = told_by(part, 0.0)
+        self.unwatch(part)
+        if at != part.expires_at:
+            self._beyond[part.part_id] = int(at // DEADLINE_BUCKET_S)
+        self.watch(part, at)
+
     def unwatch(self, part: Part) -> None:
         """It ended: its carrier may tell so a moment after its validity did, and an hour before we would."""
         bucket = self._buckets.get(self._beyond.pop(part.part_id, int(part.expires_at // DEADLINE_BUCKET_S)))
@@ -134,7 +144,8 @@ class Queues:
             yield from list(self._buckets.get(number, {}).values())
 
     def overdue(self, now: float, grace_s: float, most: int) -> tuple[list[Part], list[Part]]:
-        """Parts past their validity: (still due: they expire; unanswered `grace_s` longer: nobody will ever tell).
+        """Parts past their time: (due past their validity: they expire; with a carrier past `told_by`: nobody will ever
+        tell).
 
         At most `most` are looked at in a call, so that a million waiting parts cost no pause.
         """
@@ -154,14 +165,28 @@ class Queues:
                     continue
                 if part.state == State.DUE:
                     expired.append(part)
-                elif part.state != State.ATTEMPTED and part.expires_at + grace_s <= now:
+                elif part.state != State.ATTEMPTED and told_by(part, grace_s) <= now:
                     untold.append(part)
                 # Until the event that ends it is durable it stays watched. What the carrier has can only be told of.
-                told_by = part.expires_at + grace_s if part.state == State.SUBMITTED else 0.0
-                again_at = max(now + DEADLINE_BUCKET_S, told_by)
+                last_word_at = told_by(part, grace_s) if part.state == State.SUBMITTED else 0.0
+                again_at = max(now + DEADLINE_BUCKET_S, last_word_at)
                 self._beyond[part_id] = int(again_at // DEADLINE_BUCKET_S)
                 self.watch(part, again_at)
             if not bucket:
                 heapq.heappop(self._bucket_order)
                 del self._buckets[number]
         return expired, untold
+
+
+def told_by(part: Part, grace_s: float) -> float:
+    """When nobody will tell any more what became of a part that a carrier may have, Unix seconds.
+
+    The latest that a receipt comes from a carrier that took it; where that carrier promises nothing, and for a part in
+    doubt, `grace_s` past the validity.
+    """
+    by = 0.0
+    if part.state == State.SUBMITTED:
+        for attempt in part.attempts:
+            if attempt.blame == Blame.OK:
+                by = max(by, attempt.told_by or part.expires_at + grace_s)
+    return by or part.expires_at + grace_s

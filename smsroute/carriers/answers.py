@@ -72,6 +72,7 @@ class Answers:
         always = bind.carrier.receipts == "always"
         for_all = bind.carrier.dialect.receipts_on != "every"
         silent = bind.carrier.dialect.receipt_level == "none"
+        within_s = bind.carrier.dialect.receipt_within_s
         holds = station.holds if station.holds else None  # hardly ever does anything hold a destination
         for response in responses:
             part, attempt, network = cast(Row, response.token)
@@ -83,7 +84,18 @@ class Answers:
                 awaits = for_all and awaits_for_all(self._board.ledger, bind.carrier, part)
                 named = key if key != message_id else ""
                 events.append(
-                    Responded(part.part_id, attempt, wall, OK, 0, message_id, named, silent=silent, awaits=awaits)
+                    Responded(
+                        part.part_id,
+                        attempt,
+                        wall,
+                        OK,
+                        0,
+                        message_id,
+                        named,
+                        silent=silent,
+                        awaits=awaits,
+                        within_s=within_s,
+                    )
                 )
                 if len(response.body) > len(message_id) + 1:
                     self._congestion_state(station, response, monotonic)

@@ -53,6 +53,7 @@ from smsroute.ledger import Ledger
 from smsroute.memory import Noticed
 from smsroute.message import AnyEvent, Attempt, Blame, Part, Queried, Receipted, State
 from smsroute.ports import Ports
+from smsroute.queues import told_by
 from smsroute.smpp import names, receipt
 from smsroute.smpp.codec import PduError, decode, pdu
 from smsroute.smpp.session import Response
@@ -159,7 +160,7 @@ class Queries:
         return station is not None and station.carrier.query_sm and carrier not in self._unable
 
     def _end(self, part: Part) -> float:
-        return part.expires_at + self._board.limits.receipt_grace_s
+        return told_by(part, self._board.limits.receipt_grace_s)
 
     def _askable(self, part: Part) -> list[tuple[int, Attempt]]:
         """The attempts that a carrier took, named, can be asked about, and has told nothing of."""

@@ -5,7 +5,8 @@ Rules:
   the longest wait there is.
 - Wakes once a `sweep_interval_s`, or earlier for a retry; each round looks at a bounded number of parts.
 - Over-age is told, never silent: a part still due ends EXPIRED; one a carrier took and nobody ever told about ends
-  UNKNOWN, `receipt_grace_s` after its validity, once a carrier that can be asked was asked (`carriers/query`).
+  UNKNOWN, `receipt_grace_s` after its validity, or `receipt_within` after its response where the carrier's dialect says
+  so, once a carrier that can be asked was asked (`carriers/query`).
 - In doubt is held unless the route says otherwise for its class: `resend` puts it back in the queue, once and elsewhere
   if it can, which may make a duplicate and is marked so (law 6); `fail` ends it UNKNOWN.
 
@@ -30,7 +31,8 @@ from smsroute.store.journal import Journal
 
 HOLD: Final = InDoubt("hold")
 UNTOLD: Final = "no receipt came within validity and grace"
-ASKED: Final = f"{UNTOLD}, and the carrier, asked, told no end"
+LATE: Final = "no receipt came within the carrier's receipt_within"
+ASKED: Final = "{}, and the carrier, asked, told no end"
 
 
 class Sweep:
@@ -108,8 +110,7 @@ class Sweep:
         given_up: dict[str, list[str]] = {}
         for part in untold:
             if not self._queries.may_tell(part, now):
-                asked = any(attempt.queried_at for attempt in part.attempts)
-                given_up.setdefault(ASKED if asked else UNTOLD, []).append(part.part_id)
+                given_up.setdefault(_why(part), []).append(part.part_id)
         events.extend(Finished(now, part_ids, Cause.GIVEN_UP, "", why) for why, part_ids in given_up.items())
         monotonic = self._ports.clock.monotonic()
         if monotonic >= self._round_at:
@@ -163,6 +164,13 @@ class Sweep:
                 other = self._elsewhere(part, {earlier.carrier for earlier in part.attempts})
                 events.append(Requeued(now, [part.part_id], other or "", waited))
         return events
+
+
+def _why(part: Part) -> str:
+    """Why nobody will tell of it."""
+    late = part.state == State.SUBMITTED and part.attempts[-1].told_by
+    why = LATE if late else UNTOLD
+    return ASKED.format(why) if any(attempt.queried_at for attempt in part.attempts) else why
 
 
 def _ids(parts: Sequence[Part]) -> list[str]:

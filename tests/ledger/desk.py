@@ -105,6 +105,10 @@ class Desk:
         """The carrier takes it and calls it `name`."""
         self.say(Responded(part_id, attempt, self.tick(), Blame.OK, 0, name, key))
 
+    def take_within(self, part_id: str, within_s: float, attempt: int = 0) -> None:
+        """The carrier takes it, and its receipts come so soon, or never."""
+        self.say(Responded(part_id, attempt, self.tick(), Blame.OK, 0, f"n{attempt}", within_s=within_s))
+
     def retry(
         self, part_id: str, in_s: float, attempt: int = 0, carrier: str = "", blame: Blame = Blame.TRANSIENT
     ) -> None:

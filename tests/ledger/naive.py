@@ -212,7 +212,8 @@ class Naive:
             self.names[name] = [hit for hit in self.names[name] if hit[0] != event.part_id]
             if not self.names[name]:
                 del self.names[name]
-        one.name, one.key = event.carrier_message_id, event.key
+        one.name, one.key, one.told_by = event.carrier_message_id, event.key, event.at + event.within_s
+        one.told_by *= event.within_s > 0
         if page.state not in UNANSWERED:
             self.tally["overtaken"] += 1
         elif (page.said.wants_receipt or event.awaits) and not event.silent:

@@ -27,6 +27,7 @@ class Try:
     repeats: int = 0
     queried_at: float = 0.0
     told: int = 0
+    told_by: float = 0.0
 
     @property
     def hopeful(self) -> bool:
@@ -66,6 +67,12 @@ class Page:
     @property
     def over(self) -> bool:
         return self.state not in OPEN
+
+    @property
+    def looked_at(self) -> float:
+        """When the sweep is to see whether it is over-age, grace not counted."""
+        took = [one for one in self.tries if one.taken] if self.state is State.SUBMITTED else []
+        return max([one.told_by if one.told_by else self.said.expires_at for one in took], default=self.said.expires_at)
 
     @property
     def owed(self) -> bool:

@@ -36,7 +36,7 @@ def of_ledger(ledger: Ledger) -> dict[str, Any]:
                         (one.carrier, one.bind, one.route, one.reason, one.at),
                         (one.responded_at, one.blame, one.code) if one.blame != -1 else None,
                         (one.carrier_message_id, one.key, one.doubted, one.withdrawn, one.resent, one.repeats),
-                        (one.queried_at, one.told),
+                        (one.queried_at, one.told, one.told_by),
                     )
                     for one in part.attempts
                 ],
@@ -49,6 +49,12 @@ def of_ledger(ledger: Ledger) -> dict[str, Any]:
         "lanes": lanes,
         "outboxes": {esme: list(outbox.owed) for esme, outbox in ledger.outboxes.items() if outbox.owed},
         "in_doubt": sorted(ledger.in_doubt),
+        "watched": {
+            part.part_id: number
+            for number, bucket in ledger.queues._buckets.items()
+            for part in bucket.values()
+            if not part.final
+        },
         "ids": {
             (carrier, key): [
                 (one.part_id, at) for one, at in [*ledger.ids._earlier.get((carrier, key), []), (part, index)]
@@ -83,6 +89,7 @@ def of_naive(naive: Naive) -> dict[str, Any]:
         "lanes": naive.lanes(),
         "outboxes": {esme: owed for esme in ESMES if (owed := naive.outbox(esme))},
         "in_doubt": sorted(part_id for part_id, page in pages.items() if page.state is State.IN_DOUBT),
+        "watched": {part_id: page.looked_at // 10 for part_id, page in pages.items() if not page.over},
         "ids": naive.names,
         "void": naive.void,
         "unnamed": naive.unnamed(),
@@ -116,7 +123,7 @@ def _page(page: Page) -> dict[str, Any]:
                 (one.carrier, one.bind, one.route, one.reason, one.at),
                 one.answered,
                 (one.name, one.key, one.doubted, one.withdrawn, one.resent, one.repeats),
-                (one.queried_at, one.told),
+                (one.queried_at, one.told, one.told_by),
             )
             for one in page.tries
         ],

@@ -215,6 +215,7 @@ class Walk:
                     *ids,
                     silent=silent,
                     awaits=self.rng.random() < 0.3,
+                    within_s=self.rng.choice([0.0, 0.0, 20.0, 300.0]),
                 )
             )
         self._say(*events)
