@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from msgspec import structs
 
+from smsroute.attempts import attempt_meant, fold_throttled, lives_on
 from smsroute.matching import nameless
 from smsroute.memory import Memory, Noticed
 from smsroute.message import (
@@ -158,7 +159,7 @@ class Ledger(Memory):
                 part.due_at = event.retry_at
                 part.carrier = event.carrier or part.carrier
                 part.why = event.why
-                _fold_throttled(part)
+                fold_throttled(part)
                 self.multiparts.leave(part.multipart)
                 self.queues.put_at(part, event.at)
             else:
@@ -171,7 +172,7 @@ class Ledger(Memory):
     def _bad_news_stands(self, part: Part, index: int, at: float, why: str) -> None:
         """Attempt `index` has failed, and a receipt's bad news of another one waited for it: now it ends the part."""
         failed = [attempt for attempt in part.attempts if attempt.told]
-        if failed and part.state == State.SUBMITTED and not _lives_on(part, index):
+        if failed and part.state == State.SUBMITTED and not lives_on(part, index):
             self._move(part, STATE_OF_RECEIPT[failed[-1].told])
             self._end(part, at, f"receipt from {failed[-1].carrier}, and {why}", "")
 
@@ -256,7 +257,7 @@ class Ledger(Memory):
         if event.part_id:
             part = self.parts.get(event.part_id)
             if part is not None:
-                self._receipt(part, _attempt_meant(part, event), event, event.at)
+                self._receipt(part, attempt_meant(part, event), event, event.at)
                 return
             self._receipted_late(event.part_id, event)
             return
@@ -337,7 +338,7 @@ class Ledger(Memory):
             counts.receipts_conflicting += 1
             self._add(part, _after_the_end(event))
             self.noticed.append(Noticed("final-after-final", event.carrier, part.destination_addr))
-        elif event.state != State.DELIVERED and _lives_on(part, index):
+        elif event.state != State.DELIVERED and lives_on(part, index):
             if part.attempts[index].told:
                 counts.receipts_duplicate += 1
                 return
@@ -446,43 +447,6 @@ def _err(code: int) -> str:
 
 def _after_the_end(event: Receipted) -> str:
     return f"{event.at:.3f} {event.carrier} says {event.word} {event.err} after the end"
-
-
-def _fold_throttled(part: Part) -> None:
-    """Carriers that throttle for hours must not grow a part: such attempts in a row are one a carrier, with a count."""
-    last = part.attempts[-1]
-    if last.blame != Blame.THROTTLED or last.doubted:
-        return
-    for before in part.attempts[-2::-1]:
-        if before.blame != Blame.THROTTLED:
-            return
-        if before.carrier == last.carrier:
-            before.repeats += 1
-            part.attempts.pop()
-            return
-
-
-def _lives_on(part: Part, index: int) -> bool:
-    """Whether another attempt than this one may still reach the handset: then bad news of this one ends nothing.
-
-    A later one may unless it was refused; an earlier one if the carrier took it under a name, which its own receipt
-    will bear. What is known to have failed may not.
-    """
-    for at, other in enumerate(part.attempts):
-        if at == index or other.withdrawn or other.told:
-            continue
-        if other.blame == Blame.OK and (at > index or other.carrier_message_id):
-            return True
-        if other.blame == -1 and at > index:
-            return True
-    return False
-
-
-def _attempt_meant(part: Part, event: Receipted) -> int:
-    for index, attempt in enumerate(part.attempts):
-        if attempt.carrier == event.carrier and (attempt.key or attempt.carrier_message_id) in event.keys:
-            return index
-    return len(part.attempts) - 1
 
 
 _APPLY: Final[dict[type, Callable[[Ledger, Any], None]]] = {

@@ -31,8 +31,8 @@ LAW: dict[str, set[str]] = {            # room -> what of ours it may import, be
     "config": {"message"},              # its nouns name the message classes and blames
     "lane": {"message"}, "queues": {"message", "lane"}, "shelves": set(),
     "memory": {"message", "queues", "outbox", "shelves", "families", "matching"}, "outbox": {"message"},
-    "families": {"message"}, "matching": {"message", "shelves"},
-    "ledger": {"message", "shelves", "families", "matching", "memory"},
+    "families": {"message"}, "attempts": {"message"}, "matching": {"message", "shelves"},
+    "ledger": {"message", "attempts", "shelves", "families", "matching", "memory"},
     "policy": WORDS, "routing": WORDS,
     "link": WORDS | {"ports"},
     "tls": {"config"},
@@ -45,7 +45,7 @@ LAW: dict[str, set[str]] = {            # room -> what of ours it may import, be
 # fmt: on
 
 PURE = WORDS | {"ids", "lane", "queues", "outbox", "shelves", "families", "matching", "memory"}
-PURE |= {"ledger", "policy", "routing"}
+PURE |= {"attempts", "ledger", "policy", "routing"}
 IMPURE = {"trio", "asyncio", "threading", "socket", "ssl", "subprocess", "structlog", "sqlite3", "select", "signal"}
 
 CLOCK, DICE, NET, THREAD = "ports.Clock", "ports.Entropy.rng(name)", "ports.Network", "ports.Blocking.run"
