@@ -51,7 +51,8 @@ ATTEMPT_COLUMNS: Final = (
 )  # fmt: skip
 ATTEMPT_FIELDS_OTHERWISE: Final = {
     "key",                                  # column receipt_key: the key, or the id where they are the same
-    "queried_at", "told", "named_at",       # of open parts only; of ended ones the facts tell it
+    # Of open parts only; of ended ones the facts tell it.
+    "queried_at", "told", "named_at", "told_by",
 }  # fmt: skip
 
 _lines: Final = msgspec.json.Encoder()
