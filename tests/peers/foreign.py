@@ -10,9 +10,11 @@ Walk: tests/peers/test_clients.py and test_servers.py start them; their scripts 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import threading
 import time
@@ -73,7 +75,7 @@ class Peer:
         self.process.stdin.flush()
 
     def ended(self, timeout_s: float = END_S) -> None:
-        """Read on until it ends by itself."""
+        """Read on until it ends by itself, content."""
         deadline = time.monotonic() + timeout_s
         while True:
             try:
@@ -83,11 +85,12 @@ class Peer:
             if line is None:
                 break
             self._take(line)
-        self.process.wait(timeout_s)
+        assert self.process.wait(timeout_s) == 0, str(self)
 
     def kill(self) -> None:
         """Whatever happens, no peer outlives its test."""
-        self.process.kill()
+        with contextlib.suppress(ProcessLookupError):  # none of its group is left
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
@@ -115,8 +118,9 @@ def start(script: str, task: Event) -> Peer:
     assert PEERS.exists(), "no foreign peers here: run tools/peers"
     path = HERE / script
     process = subprocess.Popen(
-        [*RUNNERS[path.suffix], str(path), json.dumps(task)],
+        [*RUNNERS[path.suffix], str(path), json.dumps({"debian": str(DEBIAN), "libraries": LIBRARIES, **task})],
         env=ENV,
+        start_new_session=True,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

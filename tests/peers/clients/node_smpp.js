@@ -1,4 +1,4 @@
-// node-smpp as a platform: binds, submits a short message and a long one in SAR segments, waits for receipts, unbinds.
+// node-smpp as a platform: binds, submits a short message and a long one in SAR segments (3.4) or UDH parts (3.3), waits for receipts, unbinds.
 const smpp = require('smpp');
 const task = JSON.parse(process.argv[2]);
 const tell = (did, more) => console.log(JSON.stringify({did, ...more}));
@@ -34,10 +34,16 @@ session.on('connect', () => {
     tell('bind', {status: bound.command_status, system_id: bound.system_id, version: bound.sc_interface_version});
     submit('submit', {short_message: task.text});
     const parts = task.long.match(/.{1,60}/gs);
-    parts.forEach((part, index) => submit('long', {
-      data_coding: 8, short_message: Buffer.from(part, 'utf16le').swap16(),
-      sar_msg_ref_num: 4711, sar_total_segments: parts.length, sar_segment_seqnum: index + 1,
-    }));
+    parts.forEach((part, index) => {
+      const octets = Buffer.from(part, 'utf16le').swap16();
+      const head = Buffer.from([5, 0, 3, 47, parts.length, index + 1]);
+      submit('long', task.version < 0x34 ? {
+        data_coding: 8, esm_class: 0x40, short_message: Buffer.concat([head, octets]),
+      } : {
+        data_coding: 8, short_message: octets,
+        sar_msg_ref_num: 4711, sar_total_segments: parts.length, sar_segment_seqnum: index + 1,
+      });
+    });
     session.enquire_link({}, (answer) => tell('enquire', {status: answer.command_status}));
   });
 });

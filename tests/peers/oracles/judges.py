@@ -27,6 +27,10 @@ NOT_OURS: dict[str, tuple[str, Callable[[Pdu], bool]]] = {
         "it reads a body wherever the table has one; SMPP 3.4 section 4.4.2 leaves it out when the status is not 0",
         lambda pdu: pdu.status != 0,
     ),
+    "TLVs on submit_sm_resp": (
+        "its table of version 3.4 has none there; version 5.0 has, and only a v5 bind gets one from us",
+        lambda pdu: pdu.command == "submit_sm_resp" and pdu.octets.find(b"\0", HEADER) + 1 < len(pdu.octets),
+    ),
 }
 """What libsmpp34 cannot judge, and why."""
 
