@@ -1,4 +1,4 @@
-# Net::SMPP as a platform: binds, submits a short message and a long one as message_payload, waits for receipts, unbinds.
+# Net::SMPP as a platform: binds, submits a short message and a long one as message_payload, unbinds.
 use strict;
 use warnings;
 use Encode qw(decode encode);

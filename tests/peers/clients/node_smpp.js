@@ -1,4 +1,4 @@
-// node-smpp as a platform: binds, submits a short message and a long one in SAR segments (3.4) or UDH parts (3.3), waits for receipts, unbinds.
+// node-smpp as a platform: binds, submits a short message and a long one (SAR segments; UDH parts at 3.3), unbinds.
 const smpp = require('smpp');
 const task = JSON.parse(process.argv[2]);
 const tell = (did, more) => console.log(JSON.stringify({did, ...more}));
