@@ -17,25 +17,22 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final, NamedTuple
 
-import msgspec
-
-from smsroute.families import Families, Multipart, Multiparts
+from smsroute.families import Families, Multiparts
 from smsroute.matching import Ids, KeptIds, Orphans, Unnamed, nameless
 from smsroute.message import (
     Backlog,
     Cause,
     Changes,
     OwedPage,
-    OwedRow,
     Part,
     Receipted,
     State,
-    pack_part,
     transition,
 )
 from smsroute.outbox import Outbox, Pages
 from smsroute.queues import Queues
 from smsroute.shelves import Counts
+from smsroute.taking import Taken, kept_of, packed
 
 FACTS_MAX: Final = 16
 """Facts kept on one part; a carrier that repeats a receipt for hours must not grow it."""
@@ -55,97 +52,6 @@ class Noticed(NamedTuple):
     part: Part | None = None
     told: int = 0  # the final State in which a claimed one ended its part
 
-
-JOINED_MAX: Final = 5000
-
-
-class _Taken:
-    """A checkpoint in the making."""
-
-    def __init__(
-        self,
-        at_rest: dict[str, Part],
-        late: list[tuple[str, str]],
-        told: list[tuple[str, float]],
-        unsure: list[str],
-        numbers: dict[str, int],
-    ) -> None:
-        self.at_rest, self.late, self.told, self.unsure = at_rest, late, told, unsure
-        self.numbers = numbers  # of those that leave for the disk tier
-        self.open: list[tuple[str, bytes]] = []
-        self.owed: list[OwedRow] = []
-        self.leaving: list[Part] = []
-        self.facts: dict[str, int] = {}  # how many a leaving part had
-        self.counts = b""
-        self.last_part_id = ""
-        self.ids = KeptIds()
-        self.orphans: list[bytes] = []
-        self.pins: list[bytes] = []
-        self._all: Changes | None = None
-
-    def put(self, part: Part) -> None:
-        """Pack it, where it belongs."""
-        part_id = part.part_id
-        if part.at_rest:
-            self.at_rest[part_id] = part  # came to rest, or learnt a late fact: then its row is written anew
-            return
-        packed = pack_part(part)
-        number = self.numbers.get(part_id)
-        if number is None:
-            self.open.append((part_id, packed))
-            return
-        self.owed.append(OwedRow(number, part.esme, part_id, part.ended_at, packed))
-        self.leaving.append(part)
-        if part.facts:
-            self.facts[part_id] = len(part.facts)
-
-    def changes(self) -> Changes:
-        """All of it."""
-        if self._all is None:
-            state = _PackedState(
-                msgspec.Raw(self.counts),
-                msgspec.Raw(_joined(_ARRAY, self.orphans)),
-                msgspec.Raw(_joined(_MAP, self.pins)),
-                self.last_part_id,
-                self.ids,
-            )
-            rest = list(self.at_rest.values())
-            self._all = Changes(
-                self.open, rest, _encoder.encode(state), self.late, self.owed, self.leaving, self.told, self.unsure
-            )
-        return self._all
-
-
-def _joined(kind: bytes, pieces: list[bytes]) -> bytes:
-    """An array or map of these. In steps: a hundred thousand pieces in one would keep the interpreter for 10 ms."""
-    steps = [b"".join(pieces[at : at + JOINED_MAX]) for at in range(0, len(pieces), JOINED_MAX)]
-    return b"".join((kind, len(pieces).to_bytes(4, "big"), *steps))
-
-
-class _PackedState(msgspec.Struct):
-    """A _State whose parts are packed already."""
-
-    counts: msgspec.Raw
-    orphans: msgspec.Raw
-    multiparts: msgspec.Raw
-    last_part_id: str
-    ids: KeptIds
-
-
-class _State(msgspec.Struct):
-    """What the checkpoint keeps beside the parts."""
-
-    counts: Counts
-    orphans: list[Receipted]
-    multiparts: dict[str, Multipart]
-    last_part_id: str = ""
-    ids: KeptIds = msgspec.field(default_factory=KeptIds)
-
-
-_ARRAY: Final = b"\xdd"  # msgpack's array 32 and map 32: a length of four octets follows
-_MAP: Final = b"\xdf"
-_encoder = msgspec.msgpack.Encoder()
-_state_decoder = msgspec.msgpack.Decoder(_State)
 
 _COUNT_OF_END: Final[dict[int, str]] = {
     State.DELIVERED: "delivered",
@@ -186,7 +92,7 @@ class Memory:
         self._at_rest: dict[str, Part] = {}  # since the last checkpoint
         self._frozen: dict[str, Part] = {}  # of the checkpoint begun: those not packed yet, as they were
         self._turns: Iterator[str] = iter(())
-        self._taking = _Taken({}, [], [], [], {})
+        self._taking = Taken({}, [], [], [], {})
         self._departing: deque[Part] = deque()
         self._parked: dict[tuple[str, str], bytes] = {}  # the orphans, packed, oldest first
         self._pins: dict[str, bytes] = {}  # the multipart messages, packed, the longest silent first
@@ -308,18 +214,18 @@ class Memory:
             if moved or pin is None:
                 self._pins.pop(key, None)
             if pin is not None:
-                self._pins[key] = _encoder.encode(key) + _encoder.encode(pin)
+                self._pins[key] = packed(key) + packed(pin)
         self.multiparts.changed.clear()
         told, self.pages.told = self.pages.told, []
         unsure, self.pages.unsure = self.pages.unsure, []
-        self._taking = _Taken(at_rest, late, told, unsure, numbers)
-        self._taking.counts = _encoder.encode(self.counts)
+        self._taking = Taken(at_rest, late, told, unsure, numbers)
+        self._taking.counts = packed(self.counts)
         self._taking.last_part_id = self.last_part_id
         self._taking.ids = self.ids.kept()
         for name, orphan in self.orphans.changed.items():
             self._parked.pop(name, None)
             if orphan is not None:
-                self._parked[name] = _encoder.encode(orphan)
+                self._parked[name] = packed(orphan)
         self.orphans.changed.clear()
         self._taking.orphans = list(self._parked.values())
         self._taking.pins = list(self._pins.values())
@@ -467,7 +373,7 @@ class Memory:
                 self.in_doubt[part.part_id] = part
         kept_ids = KeptIds()
         if state:
-            kept = _state_decoder.decode(state)
+            kept = kept_of(state)
             kept_ids = kept.ids
             self.counts = kept.counts
             self.last_part_id = kept.last_part_id

@@ -22,7 +22,7 @@ FUNCTION_LINES_MAX = 70
 
 WORDS = {"message", "smpp", "config"}  # what every room may speak of
 INSIDE = WORDS | {"ids", "lane", "queues", "outbox", "shelves", "memory", "ledger", "policy", "routing", "store"}
-INSIDE |= {"families", "matching", "ports", "link", "tls"}
+INSIDE |= {"families", "taking", "matching", "ports", "link", "tls"}
 ALL = INSIDE | {"esmes", "carriers", "ops", "sim", "cli", "engine"}
 
 # fmt: off
@@ -30,8 +30,8 @@ LAW: dict[str, set[str]] = {            # room -> what of ours it may import, be
     "message": set(), "smpp": set(), "ids": set(), "ports": set(),
     "config": {"message"},              # its nouns name the message classes and blames
     "lane": {"message"}, "queues": {"message", "lane"}, "shelves": set(),
-    "memory": {"message", "queues", "outbox", "shelves", "families", "matching"}, "outbox": {"message"},
-    "families": {"message"}, "attempts": {"message"}, "matching": {"message", "shelves"},
+    "memory": {"message", "queues", "outbox", "shelves", "families", "matching", "taking"}, "outbox": {"message"},
+    "taking": {"message", "families", "matching", "shelves"}, "families": {"message"}, "attempts": {"message"}, "matching": {"message", "shelves"},
     "ledger": {"message", "attempts", "shelves", "families", "matching", "memory"},
     "policy": WORDS, "routing": WORDS,
     "link": WORDS | {"ports"},
@@ -44,7 +44,7 @@ LAW: dict[str, set[str]] = {            # room -> what of ours it may import, be
 }
 # fmt: on
 
-PURE = WORDS | {"ids", "lane", "queues", "outbox", "shelves", "families", "matching", "memory"}
+PURE = WORDS | {"ids", "lane", "queues", "outbox", "shelves", "families", "matching", "taking", "memory"}
 PURE |= {"attempts", "ledger", "policy", "routing"}
 IMPURE = {"trio", "asyncio", "threading", "socket", "ssl", "subprocess", "structlog", "sqlite3", "select", "signal"}
 
