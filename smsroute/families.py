@@ -5,6 +5,9 @@ Rules:
   twice. A number seen again, or one part more than the total, begins another message: two are never made one.
 - Only the ledger changes these, and only while it applies an event.
 - Bounded: the multipart message that was silent longest is forgotten first.
+- Where an ESME wants one receipt a message (`receipts: message`), it comes when all parts have ended. Its state is
+  DELIVERED when all of them are, else that of the worst part (`WORST`), with that part's err; a part that never came
+  counts as UNKNOWN. The first part whose registered_delivery asks to hear of that state bears it.
 
 Walk: owned by `ledger`; its checkpoint keeps the pins; `carriers/dispatch` asks which way a message took.
 """
@@ -12,10 +15,23 @@ Walk: owned by `ledger`; its checkpoint keeps the pins; `carriers/dispatch` asks
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
-from smsroute.message import Part, Receipted
+from smsroute.message import Part, Receipted, State, Tell, Verdict
+
+WORST: Final = (
+    State.REJECTED,
+    State.UNDELIVERABLE,
+    State.EXPIRED,
+    State.DELETED,
+    State.UNKNOWN,
+    State.ACCEPTED,
+    State.DELIVERED,
+)
+"""The worst end first: a failure that is certain before one nobody knows of, and that before what is on its way."""
 
 
 class Multipart(msgspec.Struct, gc=False):
@@ -29,6 +45,7 @@ class Multipart(msgspec.Struct, gc=False):
     message_id: str = ""  # the id of the first part of the message that is being submitted now
     numbers: list[int] = []  # of its parts that came
     said: Receipted | None = None  # a receipt that speaks for all parts, those still to come too
+    as_one: bool = False  # its ESME is told of all its parts at once
 
 
 class Multiparts:
@@ -62,7 +79,9 @@ class Multiparts:
             self.changed[pins.popitem(last=False)[0]] = True
         return pin
 
-    def enter(self, key: str, total: int, at: float, part_id: str = "", number: int = 0) -> Multipart:
+    def enter(
+        self, key: str, total: int, at: float, part_id: str = "", number: int = 0, as_one: bool = False
+    ) -> Multipart:
         """Part `number` of this message of `total` parts was accepted; its pin says which message it belongs to.
 
         When all of them have gone already, the ESME has begun another message under the same reference, which may take
@@ -74,7 +93,7 @@ class Multiparts:
         pin = self.join(key, at)
         pin.joined += 1
         if not pin.message_id or number in pin.numbers or len(pin.numbers) >= total:
-            pin.message_id, pin.numbers, pin.said = part_id, [], None
+            pin.message_id, pin.numbers, pin.said, pin.as_one = part_id, [], None, as_one
         pin.numbers.append(number)
         return pin
 
@@ -93,6 +112,13 @@ class Multiparts:
             self.changed.setdefault(key, False)
             pin.said = event
 
+    def close(self, key: str, message_id: str) -> None:
+        """No more parts of this message are waited for: one that comes all the same begins another."""
+        pin = self._pins.get(key)
+        if pin is not None and pin.message_id == message_id:
+            self.changed.setdefault(key, False)
+            pin.message_id, pin.numbers, pin.said = "", [], None
+
     def kept(self) -> dict[str, Multipart]:
         """For the checkpoint, in order."""
         return dict(self._pins)
@@ -107,6 +133,7 @@ class Families:
 
     def __init__(self) -> None:
         self._members: dict[str, dict[str, Part]] = {}
+        self.incomplete: dict[str, float] = {}  # told of as one, parts missing, and those that came ended: since when
 
     def __len__(self) -> int:
         return len(self._members)
@@ -115,6 +142,7 @@ class Families:
         """It is in memory from now on."""
         if part.message_id:
             self._members.setdefault(part.message_id, {})[part.part_id] = part
+            self.incomplete.pop(part.message_id, None)
 
     def drop(self, part: Part) -> None:
         """It leaves memory."""
@@ -131,4 +159,33 @@ class Families:
 
     def asked(self, part: Part) -> bool:
         """Whether its ESME asked for a receipt of it, or of a sister that is in memory."""
-        return part.wants_receipt > 0 or any(sister.wants_receipt for sister in self.sisters(part))
+        return part.matters or any(sister.wants_receipt for sister in self.sisters(part))
+
+    def waiting(self, message_id: str) -> list[Part]:
+        """Its parts that wait to be told of as one, in the order they came."""
+        members = self._members.get(message_id, {})
+        return [members[one] for one in sorted(members) if members[one].tell == Tell.WAITING]
+
+    def ended(self, part: Part, at: float) -> list[Part]:
+        """One that waits to be told of with its sisters has ended: all of them, if it was the last."""
+        message = self.waiting(part.message_id)
+        if not all(one.final for one in message):
+            return []
+        if len(message) == part.parts:
+            return message
+        self.incomplete.pop(part.message_id, None)  # the latest stands last
+        self.incomplete[part.message_id] = at
+        return []
+
+
+def verdict(message: Sequence[Part], at: float) -> Verdict:
+    """Of a message whose parts have ended, as far as they came; `at`: now."""
+    worst = min(message, key=_badness)
+    state, err = worst.state, worst.err
+    if len(message) < worst.parts and WORST.index(State.UNKNOWN) < _badness(worst):
+        state, err = int(State.UNKNOWN), ""
+    return Verdict(state, err, at, worst.parts, sum(part.state == State.DELIVERED for part in message))
+
+
+def _badness(part: Part) -> int:
+    return WORST.index(State(part.state))

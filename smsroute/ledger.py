@@ -31,6 +31,7 @@ from smsroute.message import (
     Attempted,
     Blame,
     Cause,
+    Closed,
     Doubted,
     Finished,
     Moved,
@@ -42,6 +43,7 @@ from smsroute.message import (
     Responded,
     Started,
     State,
+    Tell,
     Told,
     Withdrawn,
 )
@@ -91,7 +93,10 @@ class Ledger(Memory):
         self.queues.put(part)
         self.queues.watch(part, event.expires_at)
         if event.multipart:
-            pin = self.multiparts.enter(event.multipart, event.parts, event.at, event.part_id, event.number)
+            pin = self.multiparts.enter(
+                event.multipart, event.parts, event.at, event.part_id, event.number, event.as_one
+            )
+            part.tell = Tell.WAITING if pin.as_one else Tell.OWN
             part.message_id, part.parts, part.number, part.whole = pin.message_id, event.parts, event.number, pin.said
             self.families.join(part)
 
@@ -183,10 +188,10 @@ class Ledger(Memory):
             attempt.named_at = 0.0
         attempt.carrier_message_id, attempt.key = event.carrier_message_id, event.key
         attempt.told_by = event.at + event.within_s if event.within_s else 0.0
-        awaits = (part.wants_receipt or event.awaits) and not event.silent
+        awaits = (part.matters or event.awaits) and not event.silent
         self._move(part, Cause.TAKEN if awaits else Cause.TAKEN_SILENT)
         if part.state == State.ACCEPTED and not part.ended_at:
-            why = "; no receipt was asked for" if not part.wants_receipt else ", which sends no receipts"
+            why = "; no receipt was asked for" if not part.matters else ", which sends no receipts"
             self._end(part, event.at, f"taken by the carrier{why}", "")
         key = event.key or event.carrier_message_id
         if not key:
@@ -436,6 +441,15 @@ class Ledger(Memory):
         if outbox is not None and outbox.tidy(self._outbox_max):
             self.woken_esmes.add(event.esme)
 
+    def _closed(self, event: Closed) -> None:
+        for message_id in event.message_ids:
+            message = self.families.waiting(message_id)
+            if not message or not all(part.final for part in message):
+                self.counts.overtaken += 1
+                continue
+            self.multiparts.close(message[0].multipart, message_id)
+            self._settle(message, event.at)
+
     def _orphans_aged(self, event: OrphansAged) -> None:
         self.orphans.age(event.before, self.counts)
 
@@ -464,4 +478,5 @@ _APPLY: Final[dict[type, Callable[[Ledger, Any], None]]] = {
     OrphansAged: Ledger._orphans_aged,
     Queried: Ledger._queried,
     Adopted: Ledger._adopted,
+    Closed: Ledger._closed,
 }

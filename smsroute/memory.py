@@ -13,11 +13,11 @@ Walk: the base of `ledger.Ledger`, whose events call the steps; `store/journal` 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
-from smsroute.families import Families, Multiparts
+from smsroute.families import Families, Multiparts, verdict
 from smsroute.matching import Ids, KeptIds, Orphans, Unnamed, nameless
 from smsroute.message import (
     Backlog,
@@ -27,6 +27,7 @@ from smsroute.message import (
     Part,
     Receipted,
     State,
+    Tell,
     transition,
 )
 from smsroute.outbox import Outbox, Pages
@@ -157,11 +158,39 @@ class Memory:
         count = _COUNT_OF_END.get(part.state, "failed")
         setattr(self.counts, count, getattr(self.counts, count) + 1)
         if part.owes_receipt:
-            self._places += 1
-            part.place = self._places
-            self._owe(part)
+            self._fall_due(part)
+        elif part.tell == Tell.WAITING:
+            message = self.families.ended(part, at)
+            if message:
+                self._settle(message, at)
         else:
             self._rest(part)
+
+    def _settle(self, message: Sequence[Part], at: float) -> None:
+        """The ESME is told of this whole message, whose parts waited for each other."""
+        said = verdict(message, at)
+        speaker = next((part for part in message if part.wishes(said.state)), None)
+        self.families.incomplete.pop(message[0].message_id, None)
+        came = "" if len(message) == said.parts else f", of which {len(message)} came,"
+        ended = f"its message of {said.parts} parts{came} ended {State(said.state).name}"
+        for part in message:
+            if self._frozen:
+                self._before(part.part_id)
+            self._changed[part.part_id] = part
+            if part is speaker:
+                part.tell, part.verdict = Tell.SPEAKER, said
+                self._fact(part, at, f"{ended}: this part tells it")
+                self._fall_due(part)
+            else:
+                part.tell = Tell.SILENT
+                by = f"part {speaker.part_id} tells it" if speaker else "no part asked to tell it"
+                self._fact(part, at, f"{ended}: {by}")
+                self._rest(part)
+
+    def _fall_due(self, part: Part) -> None:
+        self._places += 1
+        part.place = self._places
+        self._owe(part)
 
     def _owe(self, part: Part) -> None:
         outbox = self.outboxes.get(part.esme)
@@ -344,6 +373,7 @@ class Memory:
         `owed`: what the outboxes have on disk, by ESME; then `settle` is to be called when the journal is replayed.
         """
         named: list[tuple[float, str, str, Part, int]] = []
+        waiting: list[Part] = []
         for part in sorted(parts, key=lambda part: (part.place, part.ended_at, part.accepted_at, part.part_id)):
             self._places = max(self._places, part.place)
             self.parts[part.part_id] = part
@@ -362,7 +392,10 @@ class Memory:
             if part.final:
                 if _cut(part):  # an engine kept it that knew no better
                     self._changed[part.part_id] = part
-                self._owe(part)
+                if part.owes_receipt:
+                    self._owe(part)
+                else:
+                    waiting.append(part)
                 continue
             self.queues.watch(part, part.expires_at)
             if part.state == State.DUE:
@@ -371,6 +404,8 @@ class Memory:
                 self.queues.expect(part)
             elif part.state == State.IN_DOUBT:
                 self.in_doubt[part.part_id] = part
+        for part in waiting:
+            self.families.ended(part, part.ended_at)
         kept_ids = KeptIds()
         if state:
             kept = kept_of(state)

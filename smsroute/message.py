@@ -1,4 +1,4 @@
-"""The nouns of the engine: Part, Attempt, the events, and the table of states with the one function that changes them.
+"""The nouns of the engine: Part, Attempt, the events, and the one function that changes a state as `states` says.
 
 Rules:
 - An event is one durable fact. It is written to the journal, then applied (`ledger.Ledger.apply`), live and in recovery
@@ -15,106 +15,22 @@ Times ending in `_at` are Unix seconds. Walk: made in `esmes/accept`, `carriers/
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
-
-class MessageClass(enum.IntEnum):
-    """What a message is for; the smaller number goes first."""
-
-    OTP = 0
-    ALERT = 1
-    INFO = 2
-    MARKETING = 3
-
-
-class Blame(enum.IntEnum):
-    """Whose fault an outcome is (design section 6). Only carrier faults reach a score."""
-
-    OK = 0
-    THROTTLED = 1  # carrier: slow down, nothing was taken
-    CONGESTED = 2  # carrier or handset queue full
-    TRANSIENT = 3  # carrier: try elsewhere
-    PERMANENT_MESSAGE = 4  # subscriber or content: nobody's fault, no route will do
-    PERMANENT_ROUTE = 5  # account, bind or right: this route will not do
-    UNKNOWN = 6  # timer or lost link: nobody knows
-
-
-class State(enum.IntEnum):
-    """Where a part is. Numbers from 10 are final."""
-
-    DUE = 0  # ours to send, now or at due_at
-    ATTEMPTED = 1  # offered to a bind, unanswered
-    IN_DOUBT = 2  # written to a link that died or timed out; held
-    SUBMITTED = 3  # the carrier took it; a receipt is awaited
-    ACCEPTED = 10  # the carrier took it, and no more is asked for, or will ever be told
-    DELIVERED = 12
-    EXPIRED = 13
-    DELETED = 14
-    UNDELIVERABLE = 15
-    UNKNOWN = 17  # ended without anybody knowing
-    REJECTED = 18
-
-
-FIRST_FINAL: Final = State.ACCEPTED
-
-
-class Cause(enum.IntEnum):
-    """Why a state changes."""
-
-    ATTEMPTED = 0
-    WITHDRAWN = 1  # the attempt never left: the link was gone before its bytes
-    TAKEN = 2  # response ok, receipt awaited
-    TAKEN_SILENT = 3  # response ok, no receipt asked
-    RETRY = 4  # refused, may go again
-    REFUSED = 5  # refused for good
-    DOUBTED = 6
-    REQUEUED = 7  # an in-doubt part may go again
-    RECEIPT_DELIVERED = 8
-    RECEIPT_EXPIRED = 9
-    RECEIPT_DELETED = 10
-    RECEIPT_UNDELIVERABLE = 11
-    RECEIPT_REJECTED = 12
-    RECEIPT_UNKNOWN = 13
-    EXPIRED = 14  # our own validity timer
-    GIVEN_UP = 15  # nobody will ever tell
-    CANCELLED = 16  # by its sender, before a carrier had it
-    RECEIPT_ACCEPTED = 17  # ACCEPTD, where the carrier's dialect says that it is the last word
-
+from smsroute.states import FIRST_FINAL as FIRST_FINAL
+from smsroute.states import STATE_OF_RECEIPT as STATE_OF_RECEIPT
+from smsroute.states import STATES as STATES
+from smsroute.states import Blame as Blame
+from smsroute.states import Cause as Cause
+from smsroute.states import MessageClass as MessageClass
+from smsroute.states import State as State
+from smsroute.states import Tell as Tell
 
 UNFIT: Final = -2
 """Code of an attempt that never left: the part cannot be written as that carrier's contract wants it."""
-
-_RECEIPTS = {
-    Cause.RECEIPT_DELIVERED: State.DELIVERED,
-    Cause.RECEIPT_EXPIRED: State.EXPIRED,
-    Cause.RECEIPT_DELETED: State.DELETED,
-    Cause.RECEIPT_UNDELIVERABLE: State.UNDELIVERABLE,
-    Cause.RECEIPT_REJECTED: State.REJECTED,
-    Cause.RECEIPT_UNKNOWN: State.UNKNOWN,
-    Cause.RECEIPT_ACCEPTED: State.ACCEPTED,
-}
-
-# A receipt ends a part wherever it waits: that of an earlier attempt in doubt may overtake a later attempt.
-# A late "taken" for an attempt in doubt takes the part back out of the due queue.
-# fmt: off
-_TAKEN: Final = {Cause.TAKEN: State.SUBMITTED, Cause.TAKEN_SILENT: State.ACCEPTED, Cause.REFUSED: State.REJECTED}
-STATES: Final[dict[int, dict[Cause, State]]] = {
-    State.DUE:       {**_TAKEN, **_RECEIPTS, Cause.ATTEMPTED: State.ATTEMPTED, Cause.EXPIRED: State.EXPIRED,
-                      Cause.CANCELLED: State.DELETED},
-    State.ATTEMPTED: {**_TAKEN, **_RECEIPTS, Cause.RETRY: State.DUE, Cause.WITHDRAWN: State.DUE,
-                      Cause.DOUBTED: State.IN_DOUBT},
-    State.IN_DOUBT:  {**_TAKEN, **_RECEIPTS, Cause.RETRY: State.DUE, Cause.REQUEUED: State.DUE,
-                      Cause.GIVEN_UP: State.UNKNOWN},
-    State.SUBMITTED: {**_RECEIPTS, Cause.GIVEN_UP: State.UNKNOWN},
-}
-# fmt: on
-
-STATE_OF_RECEIPT: Final[dict[int, Cause]] = {state: cause for cause, state in _RECEIPTS.items()}
-"""Final state told by a receipt -> the cause that brings a part there."""
 
 
 class Attempt(msgspec.Struct, array_like=True, gc=False):
@@ -140,6 +56,16 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
     cost: float = 0.0  # of a part by that route and carrier as the config had it then, in its one currency
     named_at: float = 0.0  # when its receipt, and no response, brought its id
     told_by: float = 0.0  # later its carrier sends no receipt (`receipt_within`); 0 = validity and grace say
+
+
+class Verdict(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """What became of a whole message: its receipt, under the name of one of its parts."""
+
+    state: int  # a final State
+    err: str
+    at: float  # when the last of its parts ended, or no more were waited for
+    parts: int  # it was to have
+    delivered: int  # of them
 
 
 class Part(msgspec.Struct, array_like=True, gc=False):
@@ -174,6 +100,8 @@ class Part(msgspec.Struct, array_like=True, gc=False):
     number: int = 0  # which of them it is
     whole: Receipted | None = None  # what a receipt for all parts said while this one could not be ended by it
     place: int = 0  # of its receipt among all that are owed: counts up, so that a restart finds the order of ending
+    tell: int = Tell.OWN
+    verdict: Verdict | None = None  # of its message, when it is the one that tells
 
     @property
     def final(self) -> bool:
@@ -182,17 +110,33 @@ class Part(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def owes_receipt(self) -> bool:
-        """Whether, in its final state, the ESME is to be told: registered_delivery 1; 2 and it failed, or nobody knows;
-        3 (SMPP 5.0 section 4.7.21) and it was delivered."""
+        """Whether, in its final state, the ESME is to be told, by a receipt of this part."""
+        return self.wishes(self.state) if self.tell == Tell.OWN else self.tell == Tell.SPEAKER
+
+    def wishes(self, state: int) -> bool:
+        """Whether its ESME asked to hear of such an end: registered_delivery 1; 2 and it failed, or nobody knows; 3
+        (SMPP 5.0 section 4.7.21) and it was delivered."""
         wants = self.wants_receipt
         if wants == 2:
-            return self.state not in (State.DELIVERED, State.ACCEPTED)
-        return wants == 1 or (wants == 3 and self.state == State.DELIVERED)
+            return state not in (State.DELIVERED, State.ACCEPTED)
+        return wants == 1 or (wants == 3 and state == State.DELIVERED)
+
+    @property
+    def matters(self) -> bool:
+        """Whether its own end is waited for, so that its ESME can be told of it, or of its whole message."""
+        return self.wants_receipt > 0 or self.tell == Tell.WAITING
+
+    @property
+    def owed_at(self) -> float:
+        """Since when its receipt is owed, if it is: Unix seconds."""
+        return self.ended_at if self.verdict is None else self.verdict.at
 
     @property
     def at_rest(self) -> bool:
         """Final, and whoever was to be told has been."""
-        return self.state >= FIRST_FINAL and (self.told_at > 0 or not self.owes_receipt)
+        if self.state < FIRST_FINAL or self.tell == Tell.WAITING:
+            return False
+        return self.told_at > 0 or not self.owes_receipt
 
 
 class Event(msgspec.Struct, array_like=True, gc=False, frozen=True):
@@ -228,6 +172,7 @@ class Accepted(Event, tag=2, frozen=True):
     data_coding: int = 0
     kept: bytes | None = b""  # see Part
     number: int = 0  # which of `parts` it is
+    as_one: bool = False  # of the first of them: one receipt tells of all
 
 
 class Attempted(Event, tag=3, frozen=True):
@@ -359,6 +304,13 @@ class Adopted(Event, tag=14, frozen=True):
     how: str = ""  # for people, where no response ever named it
 
 
+class Closed(Event, tag=15, frozen=True):
+    """No more parts of these messages are waited for: their ESMEs are told of what came."""
+
+    at: float
+    message_ids: list[str]
+
+
 AnyEvent = (
     Started
     | Accepted
@@ -374,6 +326,7 @@ AnyEvent = (
     | OrphansAged
     | Queried
     | Adopted
+    | Closed
 )
 
 

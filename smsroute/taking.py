@@ -57,7 +57,7 @@ class Taken:
         if number is None:
             self.open.append((part_id, packed))
             return
-        self.owed.append(OwedRow(number, part.esme, part_id, part.ended_at, packed))
+        self.owed.append(OwedRow(number, part.esme, part_id, part.owed_at, packed))
         self.leaving.append(part)
         if part.facts:
             self.facts[part_id] = len(part.facts)

@@ -20,18 +20,19 @@ FUNCTION_LINES_MAX = 70
 
 # -- tables ------------------------------------------------------------------------------------------------------------
 
-WORDS = {"message", "smpp", "config"}  # what every room may speak of
+WORDS = {"message", "states", "smpp", "config"}  # what every room may speak of
 INSIDE = WORDS | {"ids", "lane", "queues", "outbox", "shelves", "memory", "ledger", "policy", "routing", "store"}
 INSIDE |= {"families", "taking", "matching", "ports", "link", "tls"}
 ALL = INSIDE | {"esmes", "carriers", "ops", "sim", "cli", "engine"}
 
 # fmt: off
 LAW: dict[str, set[str]] = {            # room -> what of ours it may import, besides itself
-    "message": set(), "smpp": set(), "ids": set(), "ports": set(),
+    "states": set(), "message": {"states"}, "smpp": set(), "ids": set(), "ports": set(),
     "config": {"message"},              # its nouns name the message classes and blames
     "lane": {"message"}, "queues": {"message", "lane"}, "shelves": set(),
     "memory": {"message", "queues", "outbox", "shelves", "families", "matching", "taking"}, "outbox": {"message"},
-    "taking": {"message", "families", "matching", "shelves"}, "families": {"message"}, "attempts": {"message"}, "matching": {"message", "shelves"},
+    "taking": {"message", "families", "matching", "shelves"},
+    "families": {"message"}, "attempts": {"message"}, "matching": {"message", "shelves"},
     "ledger": {"message", "attempts", "shelves", "families", "matching", "memory"},
     "policy": WORDS, "routing": WORDS,
     "link": WORDS | {"ports"},

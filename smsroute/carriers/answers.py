@@ -103,7 +103,7 @@ class Answers:
                 if times is None:
                     taken[network] = times = []
                 times.append(response.sent_at)
-                if (part.wants_receipt or always or awaits) and not silent:
+                if (part.matters or always or awaits) and not silent:
                     asked[network] = asked.get(network, 0) + 1
             else:
                 said = verdict(response.command_status, bind.carrier.outcomes)

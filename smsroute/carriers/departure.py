@@ -108,8 +108,9 @@ class Departures:
         if part.parts > 1 and bind.carrier.dialect.receipts_on != "every":
             asks = awaits_for_all(self._board.ledger, bind.carrier, part) or bind.carrier.receipts == "always"
             return _asking(part, 1 if asks else 0)
-        if part.wants_receipt in (2, 3) or (part.wants_receipt == 0 and bind.carrier.receipts == "always"):
-            # An ESME that asks for failures only, or for successes, is told of those by us; we need to hear of both.
+        if part.wants_receipt != 1 and (part.matters or bind.carrier.receipts == "always"):
+            # An ESME that asks for failures only, or for successes, or to be told of a whole message, is told so by us:
+            # we need to hear of every end.
             return _asking(part, 1)
         return part.body
 

@@ -7,6 +7,8 @@ Rules:
 - Over-age is told, never silent: a part still due ends EXPIRED; one a carrier took and nobody ever told about ends
   UNKNOWN, `receipt_grace_s` after its validity, or `receipt_within` after its response where the carrier's dialect says
   so, once a carrier that can be asked was asked (`carriers/query`).
+- A message to be told of as one (`receipts: message`) whose parts never all came is told of as it is, `multipart_ttl_s`
+  after those that came had ended.
 - In doubt is held unless the route says otherwise for its class: `resend` puts it back in the queue, once and elsewhere
   if it can, which may make a duplicate and is marked so (law 6); `fail` ends it UNKNOWN.
 
@@ -25,7 +27,7 @@ from smsroute.carriers.query import Queries
 from smsroute.carriers.slices import Slices
 from smsroute.config import Config, InDoubt, Route
 from smsroute.ledger import Ledger
-from smsroute.message import AnyEvent, Cause, Finished, MessageClass, OrphansAged, Part, Requeued, State, Told
+from smsroute.message import AnyEvent, Cause, Closed, Finished, MessageClass, OrphansAged, Part, Requeued, State, Told
 from smsroute.ports import Ports
 from smsroute.store.journal import Journal
 
@@ -119,6 +121,9 @@ class Sweep:
             self._queries.look(now)
             events.extend(self._adoption.round(now))
         events.extend(self._unfetched(now))
+        closed = list(islice(self._incomplete(now - limits.multipart_ttl_s), limits.sweep_parts_max))
+        if closed:
+            events.append(Closed(now, closed))
         orphan_before = now - limits.orphan_ttl_s
         oldest = next(iter(self._ledger.orphans.values()), None)
         if oldest is not None and oldest.at < orphan_before:
@@ -132,8 +137,8 @@ class Sweep:
         events: list[AnyEvent] = []
         for esme, outbox in self._ledger.outboxes.items():
             old: list[str] = []
-            for part in islice(outbox.owed.values(), limits.sweep_parts_max):  # in the order they ended
-                if part.ended_at > now - limits.outbox_ttl_s:
+            for part in islice(outbox.owed.values(), limits.sweep_parts_max):  # in the order they fell due
+                if part.owed_at > now - limits.outbox_ttl_s:
                     break
                 old.append(part.part_id)
             over = min(len(outbox) - limits.outbox_receipts_max, limits.sweep_parts_max) - len(old)
@@ -144,6 +149,13 @@ class Sweep:
             if old:
                 events.append(Told(now, esme, old, dropped=f"nobody came for it in {limits.outbox_ttl_s:.0f} s"))
         return events
+
+    def _incomplete(self, before: float) -> Iterator[str]:
+        """Messages to be told of as one whose missing parts were waited for since before `before`."""
+        for message_id, since in self._ledger.families.incomplete.items():
+            if since > before:
+                return
+            yield message_id
 
     def _in_doubt(self) -> Iterator[Part]:
         yield from list(self._ledger.in_doubt.values())

@@ -35,6 +35,7 @@ BindMode = Literal["transceiver", "transmitter", "receiver", "pair"]
 ClientCertificates = Literal["required", "optional"]
 TextKept = Literal["forget", "quote", "keep"]
 ReceiptsWanted = Literal["as-asked", "always"]
+ReceiptsTold = Literal["part", "message"]
 
 
 @attrs.frozen
@@ -159,6 +160,7 @@ class Esme:
     ] = attrs.field(factory=dict)
     validity_s: Annotated[float, Seconds(1, 30 * 86400)] = 86400.0  # unset: limits.validity_default
     text: TextKept = "forget"  # once it ended: nothing; what its receipt quotes till told; all, in history
+    receipts: ReceiptsTold = "part"  # of a long message: one for each part, or one when all of them have ended
     receipt_tlvs: bool = True  # receipted_message_id and message_state beside the receipt's text
     loop_guard: bool = True  # refuse from it what we have just sent for another ESME: a message that comes back
     pdu_octets_max: Annotated[int, Octets(512, 1 << 20)] = 7424  # we send it no larger PDU: one more kills a Kannel

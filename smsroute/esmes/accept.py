@@ -288,6 +288,7 @@ class Accept:
             submit.data_coding,
             kept=kept,
             number=number,
+            as_one=parts > 1 and esme.receipts == "message",
         )
 
     def _may_send_as(self, esme: Esme, source_addr: str) -> bool:

@@ -125,19 +125,7 @@ class Deliver:
     def _send(self, client: Client, parts: list[Part]) -> None:
         assert client.esme is not None
         with_tlvs = client.esme.receipt_tlvs and client.version >= 0x34
-        bodies = [
-            receipt.build(
-                part.body,
-                part.text_at,
-                message_id=part.part_id,
-                state=MESSAGE_STATE[part.state],
-                submitted_at=part.accepted_at,
-                done_at=part.ended_at,
-                err=part.err,
-                with_tlvs=with_tlvs,
-            )
-            for part in parts
-        ]
+        bodies = [_body(part, with_tlvs) for part in parts]
         now = self._ports.clock.monotonic()
         client.link.write(client.session.send_requests(names.DELIVER_SM, bodies, list(parts), now))
 
@@ -206,6 +194,22 @@ class Deliver:
             while self._later and self._later[0][0] <= now:
                 part = heapq.heappop(self._later)[2]
                 self._give_back(part.esme, [part])
+
+
+def _body(part: Part, with_tlvs: bool) -> bytes:
+    """The deliver_sm that tells how it ended, or its whole message."""
+    told = part.verdict
+    return receipt.build(
+        part.body,
+        part.text_at,
+        message_id=part.part_id,
+        state=MESSAGE_STATE[part.state if told is None else told.state],
+        submitted_at=part.accepted_at,
+        done_at=part.ended_at if told is None else told.at,
+        err=part.err if told is None else told.err,
+        with_tlvs=with_tlvs,
+        parts=None if told is None else (told.parts, told.delivered),
+    )
 
 
 def _room(client: Client) -> int:

@@ -375,7 +375,7 @@ def esmes(engine: Engine, wall: float) -> list[Document]:
                 "drained": engine.doors.drained.get(name) or None,
                 "outbox": len(outbox) if outbox is not None else 0,
                 "outbox_on_disk": outbox.on_disk if outbox is not None else 0,
-                "oldest_outbox_s": round(wall - oldest.ended_at, 3) if oldest is not None else None,
+                "oldest_outbox_s": round(wall - oldest.owed_at, 3) if oldest is not None else None,
                 "dead_letters": outbox.given_up if outbox is not None else 0,
                 "dead_letter_reason": (outbox.why_given_up or None) if outbox is not None else None,
                 "held": engine.ledger.held_by[name],

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from smsroute import ids
-from smsroute.message import UNFIT, Attempt, Blame, MessageClass, Part, State
+from smsroute.message import UNFIT, Attempt, Blame, MessageClass, Part, State, Tell
 from smsroute.ops.weighed import decision
 from smsroute.ops.words import age, iso, mask
 from smsroute.routing.outcome import verdict
@@ -42,6 +42,7 @@ def story(part: Part, now: float, *, reveal: bool = False, decisions: Sequence[R
             "wanted": RECEIPT_WISHES.get(part.wants_receipt, "final"),
             "owed": part.final and part.owes_receipt and not part.told_at,
             "told_at": iso(part.told_at),
+            "of": "part" if part.tell == Tell.OWN else "message",
         },
         "route": part.route,
         "carrier": part.carrier,
@@ -98,7 +99,7 @@ def lines(part: Part) -> list[tuple[float, str]]:
         error = f", error {part.err}" if part.err else ""
         told.append((part.ended_at, f"{word(part.state).upper()}: {part.why}{error}"))
     if part.told_at and not any("receipt not taken by" in what for _, what in told):
-        told.append((part.told_at, f"{part.esme} took the receipt"))
+        told.append((part.told_at, f"{part.esme} took the receipt" + (" of the message" if part.tell else "")))
     return sorted(told, key=lambda line: line[0])
 
 
@@ -117,7 +118,9 @@ def waits_for(part: Part, now: float) -> str:
     if part.state == State.SUBMITTED:
         return f"waits {age(now - part.attempts[-1].responded_at)} for the receipt of {part.carrier}"
     if part.owes_receipt and not part.told_at:
-        return f"its receipt waits {age(now - part.ended_at)} for {part.esme}"
+        return f"its receipt waits {age(now - part.owed_at)} for {part.esme}"
+    if part.tell == Tell.WAITING:
+        return "waits for the other parts of its message: one receipt will tell of all"
     return ""
 
 

@@ -40,18 +40,21 @@ def build(
     done_at: float,
     err: str = "000",
     with_tlvs: bool = True,
+    parts: tuple[int, int] | None = None,
 ) -> bytes:
     """The deliver_sm body of a receipt for a submit_sm body (section 4.6.1, Appendix B; quirks 1.7).
 
     `submitted` may be cut after `text_at`, its addresses; then the text is blank. Times are Unix seconds, told in UTC.
-    `with_tlvs`: receipted_message_id and message_state too, for clients of interface version 3.4 on.
+    `with_tlvs`: receipted_message_id and message_state too, for clients of interface version 3.4 on. `parts`: of a
+    whole message, how many it has and how many were delivered.
     """
     source = submitted.index(0) + 1
     destination = submitted.index(0, source + 2) + 1
-    delivered = b"001" if state == MessageState.DELIVERED else b"000"
+    submitted_parts, delivered = parts or (1, int(state == MessageState.DELIVERED))
     identity = message_id.encode("latin-1")
-    text = b"id:%b sub:001 dlvrd:%b submit date:%b done date:%b stat:%b err:%b text:%b" % (
+    text = b"id:%b sub:%03d dlvrd:%03d submit date:%b done date:%b stat:%b err:%b text:%b" % (
         identity,
+        submitted_parts,
         delivered,
         _minute(int(submitted_at // 60)),
         _minute(int(done_at // 60)),

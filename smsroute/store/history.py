@@ -38,11 +38,12 @@ PART_COLUMNS: Final = {                    # column -> field of Part
     "carrier": "carrier",                   "multipart": "multipart",      "wants_receipt": "wants_receipt",
     "expires_at": "expires_at",             "told_at": "told_at",          "facts": "facts",
     "data_coding": "data_coding",           "message_id": "message_id",    "parts": "parts",
-    "number": "number",
+    "number": "number",                     "tell": "tell",
 }  # fmt: skip
 PART_FIELDS_OTHERWISE: Final = {
     "body",                                 # column of that name, in base64, where all of it is kept
     "kept", "text_at", "due_at", "attempts", "session", "whole", "place",
+    "verdict",                              # the facts tell it
 }  # fmt: skip
 
 ATTEMPT_COLUMNS: Final = (

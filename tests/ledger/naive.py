@@ -16,6 +16,7 @@ from smsroute.message import (
     Attempted,
     Blame,
     Cause,
+    Closed,
     Doubted,
     Finished,
     Moved,
@@ -34,6 +35,7 @@ FACTS_MAX = 16
 UNANSWERED = (State.DUE, State.ATTEMPTED, State.IN_DOUBT)
 RECEIPT_STATES = (State.DELIVERED, State.EXPIRED, State.DELETED, State.UNDELIVERABLE, State.REJECTED, State.UNKNOWN)
 RECEIPT_STATES += (State.ACCEPTED,)
+BAD_FIRST = (State.REJECTED, State.UNDELIVERABLE, State.EXPIRED, State.DELETED, State.UNKNOWN, State.ACCEPTED)
 
 
 class Naive:
@@ -50,6 +52,7 @@ class Naive:
         self.tally: Counter[str] = Counter()
         self.newest = ""
         self._clock = 0
+        self.unfinished: list[tuple[float, str]] = []  # messages that lack parts, the others over: when
         self._ends = 0
         self._orphans_max, self._multiparts_max, self._ttl_s = orphans_max, multiparts_max, multipart_ttl_s
 
@@ -119,9 +122,10 @@ class Naive:
             pin["came"] = pin.get("came", 0) + 1
             here = pin.setdefault("here", [])
             if not here or event.number in here or len(here) >= event.parts:
-                pin.update(first=event.part_id, here=[], last_word=None)
+                pin.update(first=event.part_id, here=[], last_word=None, one=event.as_one)
             pin["here"].append(event.number)
-            page.message, page.heard_of = pin["first"], pin["last_word"]
+            page.message, page.heard_of, page.as_one = pin["first"], pin["last_word"], pin["one"]
+            self._not_unfinished(page.message)
 
     def _attempted(self, event: Attempted) -> None:
         for page in self._known(event.part_ids):
@@ -216,11 +220,11 @@ class Naive:
         one.told_by *= event.within_s > 0
         if page.state not in UNANSWERED:
             self.tally["overtaken"] += 1
-        elif (page.said.wants_receipt or event.awaits) and not event.silent:
+        elif (page.said.wants_receipt or page.as_one or event.awaits) and not event.silent:
             page.state = State.SUBMITTED
         else:
             page.state = State.ACCEPTED
-            asked = page.said.wants_receipt
+            asked = page.said.wants_receipt or page.as_one
             why = "taken by the carrier, which sends no receipts" if asked else ""
             self._over(page, event.at, why or "taken by the carrier; no receipt was asked for", "")
         if one.called:
@@ -449,7 +453,60 @@ class Naive:
         page.ended, page.ended_at, page.why, page.err = self._ends, at, why, err
         good = {State.DELIVERED: "delivered", State.EXPIRED: "expired", State.ACCEPTED: "handed_over"}
         self.tally[good.get(page.state, "failed")] += 1
-        page.rested = 0 if page.owed else self._clock
+        page.rested = 0 if page.owed or page.as_one else self._clock
+        if page.as_one:
+            message = self._of(page.message)
+            if all(one.over for one in message):
+                self._not_unfinished(page.message)
+                if len(message) == page.said.parts:
+                    self._conclude(message, at)
+                else:
+                    self.unfinished.append((at, page.message))
+
+    def _of(self, message: str) -> list[Page]:
+        mine = [page for page in self.pages.values() if page.as_one and not page.spoken and page.message == message]
+        return sorted(mine, key=lambda page: page.said.part_id)
+
+    def _not_unfinished(self, message: str) -> None:
+        self.unfinished = [row for row in self.unfinished if row[1] != message]
+
+    def _conclude(self, message: list[Page], at: float) -> None:
+        """All of it is over, or no more is waited for: the first that asked for such an end tells it."""
+        total, ends = message[0].said.parts, [page.state for page in message]
+        missing = len(ends) < total
+        end, err = State.DELIVERED, message[0].err
+        for state in BAD_FIRST:
+            if state in ends or (state is State.UNKNOWN and missing):
+                with_it = [page.err for page in message if page.state is state]
+                end, err = state, with_it[0] if with_it and not (state is State.UNKNOWN and missing) else ""
+                if state is State.UNKNOWN and with_it:
+                    err = with_it[0]
+                break
+        asked = [page for page in message if page.asks_for(end)][:1]
+        self._not_unfinished(message[0].message)
+        came = f", of which {len(ends)} came," if missing else ""
+        words = f"{at:.3f} its message of {total} parts{came} ended {end.name}: "
+        for page in message:
+            page.spoken = True
+            if page in asked:
+                self._ends += 1
+                page.ended, page.word = self._ends, (end, err, at, total, ends.count(State.DELIVERED))
+                self._note(page, words + "this part tells it")
+            else:
+                page.rested = self._clock
+                teller = f"part {asked[0].said.part_id} tells it" if asked else "no part asked to tell it"
+                self._note(page, words + teller)
+
+    def _closed(self, event: Closed) -> None:
+        for name in event.message_ids:
+            message = self._of(name)
+            if not message or not all(page.over for page in message):
+                self.tally["overtaken"] += 1
+                continue
+            for pin in self.pins:
+                if pin["key"] == message[0].said.multipart and pin.get("first") == name:
+                    pin.update(here=[], last_word=None, first="")
+            self._conclude(message, event.at)
 
     def _note(self, page: Page, fact: str) -> None:
         page.facts = [*page.facts[: FACTS_MAX - 1], fact]

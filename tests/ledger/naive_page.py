@@ -63,6 +63,9 @@ class Page:
     rested: int = 0
     message: str = ""
     heard_of: Receipted | None = None
+    as_one: bool = False  # its message is told of, not itself
+    spoken: bool = False  # it has been, or will be, by whoever speaks
+    word: tuple[int, str, float, int, int] | None = None  # what this one says of the whole message
 
     @property
     def over(self) -> bool:
@@ -76,8 +79,16 @@ class Page:
 
     @property
     def owed(self) -> bool:
-        asked = self.said.wants_receipt
-        if not self.over or self.told_at or not asked:
-            return False
-        good, bad = self.state is State.DELIVERED, self.state not in (State.DELIVERED, State.ACCEPTED)
-        return {1: True, 2: bad, 3: good}[asked]
+        if self.as_one:
+            return self.word is not None and not self.told_at
+        return self.over and not self.told_at and self.asks_for(self.state)
+
+    def asks_for(self, end: State) -> bool:
+        """Whether its sender wants to hear of that."""
+        good, bad = end is State.DELIVERED, end not in (State.DELIVERED, State.ACCEPTED)
+        return {0: False, 1: True, 2: bad, 3: good}[self.said.wants_receipt]
+
+    @property
+    def unsettled(self) -> bool:
+        """Over, and its message is not told of yet."""
+        return self.as_one and self.over and not self.spoken

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import structs
+
 from smsroute.ledger import Ledger
 from smsroute.message import State
 from tests.ledger.naive import Naive
@@ -42,6 +44,7 @@ def of_ledger(ledger: Ledger) -> dict[str, Any]:
                 ],
                 "end": (part.ended_at, part.why, part.err, part.told_at),
                 "family": (part.message_id, part.whole),
+                "told of": (part.tell, part.verdict and structs.astuple(part.verdict)),
                 "facts": part.facts,
             }
             for part_id, part in ledger.parts.items()
@@ -75,6 +78,7 @@ def of_ledger(ledger: Ledger) -> dict[str, Any]:
         "counts": {name: count for name, count in _fields(ledger.counts).items() if count},
         "by_state": {state: count for state, count in ledger.by_state.items() if count},
         "held_by": {esme: count for esme, count in ledger.held_by.items() if count},
+        "incomplete": [(at, name) for name, at in ledger.families.incomplete.items()],
         "open": ledger.open,
         "newest": ledger.last_part_id,
     }
@@ -100,18 +104,27 @@ def of_naive(naive: Naive) -> dict[str, Any]:
         "held_by": {
             esme: held
             for esme in ESMES
-            if (held := sum(page.said.esme == esme and (page.owed or not page.over) for page in pages.values()))
+            if (
+                held := sum(
+                    page.said.esme == esme and (page.owed or page.unsettled or not page.over) for page in pages.values()
+                )
+            )
         },
+        "incomplete": naive.unfinished,
         "open": sum(state in OPEN for state in states),
         "newest": naive.newest,
     }
+
+
+def _held(page: Page) -> bool:
+    return page.owed or page.unsettled or not page.over
 
 
 def _page(page: Page) -> dict[str, Any]:
     said = page.said
     body = said.body
     if page.over and said.kept is not None:
-        body = said.kept if said.kept and page.owed else body[: said.text_at]
+        body = said.kept if said.kept and _held(page) else body[: said.text_at]
     return {
         "state": page.state,
         "carrier": page.carrier,
@@ -129,6 +142,7 @@ def _page(page: Page) -> dict[str, Any]:
         ],
         "end": (page.ended_at, page.why, page.err, page.told_at),
         "family": (page.message, page.heard_of),
+        "told of": (page.as_one and (1 if not page.spoken else 2 if page.word else 3), page.word),
         "facts": page.facts,
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smsroute.message import Accepted, Blame, Receipted, Responded, State
+from smsroute.message import Accepted, Blame, Closed, Receipted, Responded, State
 from tests.ledger.desk import NUMBER, Desk
 
 
@@ -163,3 +163,94 @@ def test_a_word_for_all_leaves_no_quote_of_the_text_behind() -> None:
     assert desk["P2"].whole is not None
     changes = desk.ledger.take()
     assert b"secret" not in changes.state + b"".join(packed for _, packed in changes.open)
+
+
+# -- receipts: message -------------------------------------------------------------------------------------------------
+
+
+def accept_as_one(desk: Desk, part_id: str, number: int, *, wants: int = 1, as_one: bool = True) -> None:
+    """Part `number` of a message of three whose ESME wants one receipt; it goes, and is taken."""
+    desk.say(
+        Accepted(
+            part_id, desk.tick(), "acme", 2, "SHOP", NUMBER, b"address text", 7, wants, desk.now + 60, "fr", "orange",
+            "m 3", parts=3, number=number, as_one=as_one,
+        )
+    )  # fmt: skip
+    desk.attempt(part_id)
+    desk.take(part_id, f"a{part_id}")
+
+
+def test_one_receipt_tells_of_all_parts_when_the_last_has_ended() -> None:
+    """Not before; it bears the id of the first part, the state and err of the worst, and how many arrived. The other
+    parts are at rest."""
+    desk = Desk()
+    for number in (1, 2, 3):
+        accept_as_one(desk, f"P{number}", number)
+    desk.receipt("aP2", state=State.UNDELIVERABLE)
+    desk.receipt("aP3")
+    assert (desk.owed(), desk["P2"].at_rest, desk.ledger.held_by["acme"]) == ([], False, 3)
+    desk.receipt("aP1")
+    told = desk["P1"].verdict
+    assert told is not None
+    assert (told.state, told.err, told.at, told.parts, told.delivered) == (State.UNDELIVERABLE, "000", desk.now, 3, 2)
+    assert (desk.owed(), [desk[f"P{n}"].at_rest for n in (1, 2, 3)]) == (["P1"], [False, True, True])
+    assert desk["P2"].facts[-1].endswith("its message of 3 parts ended UNDELIVERABLE: part P1 tells it")
+    desk.tell("P1")
+    assert (desk.owed(), desk["P1"].at_rest, desk.ledger.held_by["acme"]) == ([], True, 0)
+
+
+def test_the_first_part_that_asked_for_such_an_end_tells_it() -> None:
+    """registered_delivery is asked of the message's end: nothing, on failure, always."""
+    for ends, teller in ((State.DELIVERED, ["P3"]), (State.REJECTED, ["P2"])):
+        desk = Desk()
+        for number, wants in ((1, 0), (2, 2), (3, 1)):
+            accept_as_one(desk, f"P{number}", number, wants=wants)
+        assert desk["P1"].state == State.SUBMITTED, "it awaits its receipt for the sake of the message"
+        desk.receipt("aP1", state=ends)
+        desk.receipt("aP2")
+        desk.receipt("aP3")
+        assert desk.owed() == teller
+
+
+def test_a_message_nobody_asked_about_is_told_by_nobody() -> None:
+    """All its parts rest when the last has ended."""
+    desk = Desk()
+    for number in (1, 2, 3):
+        accept_as_one(desk, f"P{number}", number, wants=0)
+        desk.receipt(f"aP{number}")
+    assert (desk.owed(), desk["P1"].at_rest, desk["P1"].verdict) == ([], True, None)
+
+
+def test_a_message_that_lacks_a_part_is_told_of_when_it_is_closed() -> None:
+    """What never came counts as UNKNOWN, a failure of what came goes before it. A part that comes later begins another
+    message, which is told of for itself."""
+    for ends, told in ((State.DELIVERED, State.UNKNOWN), (State.REJECTED, State.REJECTED)):
+        desk = Desk()
+        accept_as_one(desk, "P1", 1)
+        accept_as_one(desk, "P2", 2)
+        desk.receipt("aP1", state=ends)
+        desk.say(Closed(desk.tick(), ["P1"]))
+        assert (desk.owed(), desk.ledger.counts.overtaken) == ([], 1), "one of those that came has not ended"
+        desk.receipt("aP2")
+        assert list(desk.ledger.families.incomplete) == ["P1"]
+        desk.say(Closed(desk.tick(), ["P1"]))
+        said = desk["P1"].verdict
+        assert said is not None
+        assert (desk.owed(), said.state, list(desk.ledger.families.incomplete)) == (["P1"], told, [])
+        accept_as_one(desk, "P3", 3)
+        desk.receipt("aP3")
+        assert (desk["P3"].message_id, desk.owed(), list(desk.ledger.families.incomplete)) == ("P3", ["P1"], ["P3"])
+
+
+def test_what_the_first_part_was_asked_holds_for_the_message() -> None:
+    """A config that changes between two parts makes no message that nobody tells of, or that is told of twice."""
+    desk = Desk()
+    accept_as_one(desk, "P1", 1)
+    accept_as_one(desk, "P2", 2, as_one=False)
+    accept_as_one(desk, "P3", 3, as_one=False)
+    for number in (3, 2, 1):
+        desk.receipt(f"aP{number}")
+    assert desk.owed() == ["P1"]
+    accept_as_one(desk, "P4", 1, as_one=False)
+    desk.receipt("aP4")
+    assert desk.owed() == ["P1", "P4"]

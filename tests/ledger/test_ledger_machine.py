@@ -21,6 +21,7 @@ from smsroute.message import (
     Blame,
     Cause,
     Changes,
+    Closed,
     Doubted,
     Finished,
     Moved,
@@ -157,8 +158,9 @@ class Walk:
             return
         rng, at = self.rng, self._later()
         esme, carrier = rng.choice(ESMES), rng.choice(CARRIERS)
-        total = rng.randint(2, 3)
-        wants, multipart = rng.choice([0, 1, 1, 1, 2, 3]), rng.choice(["", "", "m1", "m2", "m3"])
+        wants, multipart = rng.choice([0, 1, 1, 1, 2, 3]), rng.choice(["", "", "m 2", "m 3", "n 2"])
+        total = int(multipart[-1:] or 0)  # the key tells it
+        as_one = rng.random() < 0.6
         events: list[AnyEvent] = []
         ids: list[str] = []
         for _ in range(rng.randint(1, 3)):
@@ -179,9 +181,10 @@ class Walk:
                     "fr",
                     carrier,
                     multipart,
-                    parts=total if multipart else 0,
-                    number=rng.randint(1, total) if multipart else 0,
+                    parts=total,
+                    number=rng.randint(min(1, total), total),
                     kept=rng.choice([b"", b"", b"address te", None]),
+                    as_one=as_one,
                 )
             )
         if rng.random() < 0.6:
@@ -321,6 +324,11 @@ class Walk:
         dropped = self.rng.choice(["", "", "", "refused 50 times"])
         self._say(Told(self._later(), esme, sorted(told) + others, dropped))
 
+    def close(self) -> None:
+        """No more parts are waited for, of a message that lacks some, or (overtaken) of any."""
+        names = [name for _, name in self.naive.unfinished] or self._some()
+        self._say(Closed(self._later(), self.rng.sample(names, 1)))
+
     def age(self) -> None:
         """Old orphans go."""
         at = self._later()
@@ -432,7 +440,7 @@ class Walk:
 DEEDS: dict[Callable[[Walk], None], int] = {
     Walk.accept: 6, Walk.attempt: 5, Walk.withdraw: 1, Walk.take_on: 6, Walk.refuse: 3, Walk.doubt: 4, Walk.requeue: 4,
     Walk.move: 1, Walk.receipt: 5, Walk.strange_receipt: 3, Walk.adopt: 2, Walk.query: 3, Walk.finish: 2, Walk.tell: 4,
-    Walk.age: 1, Walk.release: 2, Walk.checkpoint: 3, Walk.replay: 1, Walk.crash: 1,
+    Walk.age: 1, Walk.close: 2, Walk.release: 2, Walk.checkpoint: 3, Walk.replay: 1, Walk.crash: 1,
 }
 # fmt: on
 

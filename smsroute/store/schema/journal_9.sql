@@ -1,0 +1,1 @@
+-- journal.db, version 9: as version 7. The two files of a store are always of one version.
