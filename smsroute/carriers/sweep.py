@@ -7,7 +7,7 @@ Rules:
 - Over-age is told, never silent: a part still due ends EXPIRED; one a carrier took and nobody ever told about ends
   UNKNOWN, `receipt_grace_s` after its validity, or `receipt_within` after its response where the carrier's dialect says
   so, once a carrier that can be asked was asked (`carriers/query`).
-- A message to be told of as one (`receipts: message`) whose parts never all came is told of as it is, `multipart_ttl_s`
+- A message to be told of as one (`receipts: message`) whose parts never all came is told of as it is, `parts_missing_s`
   after those that came had ended.
 - In doubt is held unless the route says otherwise for its class: `resend` puts it back in the queue, once and elsewhere
   if it can, which may make a duplicate and is marked so (law 6); `fail` ends it UNKNOWN.
@@ -121,7 +121,7 @@ class Sweep:
             self._queries.look(now)
             events.extend(self._adoption.round(now))
         events.extend(self._unfetched(now))
-        closed = list(islice(self._incomplete(now - limits.multipart_ttl_s), limits.sweep_parts_max))
+        closed = list(islice(self._incomplete(now - limits.parts_missing_s), limits.sweep_parts_max))
         if closed:
             events.append(Closed(now, closed))
         orphan_before = now - limits.orphan_ttl_s

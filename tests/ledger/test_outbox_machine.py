@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from smsroute.engine import recover
 from smsroute.ledger import Ledger
-from smsroute.message import Accepted, AnyEvent, Cause, Changes, Finished, OwedPage, Receipted, State, Told, pack
+from smsroute.message import Accepted, AnyEvent, Cause, Changes, Finished, OwedPage, Receipted, State, Tell, Told, pack
 from smsroute.store.base import Checkpoint
 from tests.store.conftest import Home, MemoryHome, SqliteHome
 
@@ -38,6 +38,7 @@ class Life:
         self.told: Counter[str] = Counter()
         self.whose: dict[str, str] = {}
         self.dropped: set[str] = set()
+        self.halves: list[str] = []  # parts that have not ended, and whose sisters have
         self.boot()
 
     def boot(self) -> None:
@@ -72,6 +73,29 @@ class Life:
             self.due[esme].append(part_id)
             self.whose[part_id] = esme
 
+    def end_in_parts(self) -> None:
+        """A message in two parts, told of as one: now its first part ends, or the second of one before."""
+        if not self.halves or self.rng.random() < 0.5:
+            esme = self.rng.choice(ESMES)
+            ids = [f"P{self.number + 1:05d}", f"P{self.number + 2:05d}"]
+            self.number += 2
+            rest = 7, 1, 1e9, "fr", "orange", f"{ids[0]} 2"
+            for number, part_id in enumerate(ids, 1):
+                self.say(
+                    Accepted(
+                        part_id, self.now, esme, 2, "SHOP", "336", b"address text", *rest, parts=2, number=number,
+                        as_one=True,
+                    )
+                )  # fmt: skip
+                self.whose[part_id] = esme
+            self.say(Finished(self.now, ids[1:], Cause.EXPIRED, "", "late"))
+            self.halves.append(ids[0])
+            return
+        first = self.halves.pop(self.rng.randrange(len(self.halves)))
+        self.now += 1.0
+        self.say(Finished(self.now, [first], Cause.EXPIRED, "", "late"))
+        self.due[self.whose[first]].append(first)
+
     def tell(self) -> None:
         """An ESME answers for some of those that memory offers it, mostly the oldest; or they are given up."""
         esme = self.rng.choice(ESMES)
@@ -94,7 +118,8 @@ class Life:
         """A carrier speaks once more of a part, wherever it is."""
         if self.number:
             part_id = f"P{self.rng.randint(1, self.number):05d}"
-            self.say(Receipted("orange", self.now, ["x"], State.DELIVERED, "", "DELIVRD", part_id=part_id))
+            if part_id not in self.halves:
+                self.say(Receipted("orange", self.now, ["x"], State.DELIVERED, "", "DELIVRD", part_id=part_id))
 
     def checkpoint(self) -> None:
         """One begins, is written (or is not, or says that it is not and stands all the same), and is over."""
@@ -172,6 +197,9 @@ class Life:
 
     def drain(self) -> None:
         """All come back and are told, in order, none twice; what history tells of each is right."""
+        self.rng = random.Random(1)
+        while self.halves:
+            self.end_in_parts()
         if self.taken is not None:
             changes, (_, written) = self.ledger.taken(), self.taken
             self.ledger.kept(changes) if written else self.ledger.give_back(changes)
@@ -202,12 +230,13 @@ class Life:
             part = self.store.story(part_id)
             assert part is not None
             assert part.told_at > 0
+            assert part.tell in (Tell.OWN, Tell.SPEAKER)
             assert part.body == b"", "no text outlives its receipt"
             assert any("receipt not taken" in fact for fact in part.facts) == (part_id in self.dropped)
 
 
 DEEDS = {
-    Life.end: 4, Life.tell: 4, Life.late: 1, Life.checkpoint: 8, Life.read: 5, Life.kill: 1,
+    Life.end: 3, Life.end_in_parts: 3, Life.tell: 4, Life.late: 1, Life.checkpoint: 8, Life.read: 5, Life.kill: 1,
 }  # fmt: skip
 
 

@@ -15,13 +15,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import attrs
 import trio
 
 from smsroute.smpp import names
-from tests.sim.books import Attempt, Copy, Pace, Paper, Story, Terms, Word, forms
+from tests.sim import families
+from tests.sim.books import WORD_OF_STATE, Attempt, Copy, Pace, Paper, Story, Terms, Word, forms
 from tests.sim.network import Link
 from tests.sim.wire import Message, Pdu, Splitter, c_string, describe, message
 
@@ -51,9 +52,11 @@ class Session:
 class Auditor:
     """See the module."""
 
-    def __init__(self, engine: str, carriers: Mapping[str, tuple[str, Terms]], tell_timeout_s: float) -> None:
-        """`engine`: its address; `carriers`: address -> (name, terms); `tell_timeout_s`: after which a receipt that
-        its platform did not answer may go again."""
+    def __init__(
+        self, engine: str, carriers: Mapping[str, tuple[str, Terms]], tell_timeout_s: float, as_one: Collection[str]
+    ) -> None:
+        """`engine`: its address; `carriers`: address -> (name, terms); `tell_timeout_s`: a receipt its platform did not
+        answer for so long may go again; `as_one`: platforms that want one receipt a message."""
         self.broken: list[str] = []
         self.trace: deque[str] = deque(maxlen=TRACE_LINES)
         self.on_line: Callable[[str], None] | None = None
@@ -70,6 +73,8 @@ class Auditor:
         self.notes = 0
         self.alarm: tuple[int, Callable[[], None]] | None = None
         """At this many notes, do this: a fault at an event instead of at a time."""
+        self.closed: set[str] = set()  # messages whose missing parts are waited for no more
+        self._as_one = as_one
         self._engine = engine
         self._carriers = dict(carriers)
         self._terms = dict(carriers.values())
@@ -288,7 +293,7 @@ class Auditor:
             return
         if paper.told_word and paper.told_word != word:
             self.breach("law 5", f"{part_id} was told as {paper.told_word}, now as {word}")
-        if paper.not_said(word, sm.err):
+        if all(one.not_said(word, sm.err) for one in self._speaks_for(paper)):
             self.breach("law 5", f"{part_id} is told {word} {sm.err}, its carriers said {sorted(paper.said)}")
         self.counts["told again"] += paper.tells > 0
         # What was refused or lost goes again; so does what timed out, and that may stand in the buffer of a clogged
@@ -317,7 +322,8 @@ class Auditor:
         multipart = ""
         if sm.part_of is not None:
             multipart = f"{esme} {sm.source} {sm.destination} {sm.part_of[0]}"
-        paper = Paper(part_id, sm.token, esme, wants_receipt, multipart, trio.current_time(), validity_s)
+        parts = sm.part_of[1] if sm.part_of is not None else 1
+        paper = Paper(part_id, sm.token, esme, wants_receipt, multipart, trio.current_time(), validity_s, parts)
         self.papers[part_id] = paper
         self.by_token[sm.token].append(paper)
 
@@ -397,6 +403,9 @@ class Auditor:
                 self.breach("law 1", f"{part_id} ({paper.token}) is {story.state} at rest: {story.why}")
             else:
                 self._final(paper, story)
+        for papers in families.of(self.papers.values(), self._as_one):
+            for law, text in families.faults(papers, stories, self.closed):
+                self.breach(law, text)
         for token, papers in self.by_token.items():
             if not self.copies[token]:
                 self._waited(papers[0], trio.current_time())
@@ -442,7 +451,24 @@ class Auditor:
                     "law 3", f"{paper.part_id} is {story.state} though its carrier said DELIVRD at {word.at:.3f}"
                 )
 
+    def _speaks_for(self, paper: Paper) -> list[Paper]:
+        """The parts that its receipt tells of."""
+        if not paper.multipart or paper.esme not in self._as_one:
+            return [paper]
+        return [one for one in self.papers.values() if one.multipart == paper.multipart]
+
     def _final(self, paper: Paper, story: Story) -> None:
+        if not paper.multipart or paper.esme not in self._as_one:
+            self._told_of(paper, story)
+        if story.state in SAID_BY_CARRIERS and WORD_OF_STATE[story.state] not in paper.words:
+            self.breach("law 3", f"{paper.part_id} is {story.state} and carriers said {sorted(paper.words)}")
+        # An attempt that something overtook on its way to the disk (an expiry) is durable, and no attempt.
+        known = Counter((attempt.carrier, attempt.bind) for attempt in paper.attempts)
+        if not Counter((attempt.carrier, attempt.bind) for attempt in story.attempts) <= known:
+            self.breach("law 2", f"{paper.part_id} tells of attempts that were never durable: {story.attempts}")
+
+    def _told_of(self, paper: Paper, story: Story) -> None:
+        """Its own receipt tells how it ended, if it was asked for."""
         if paper.told_word and WORD_OF_STATE.get(story.state) != paper.told_word:
             self.breach("law 5", f"{paper.part_id} was told as {paper.told_word} and is {story.state}")
         if self.clocks_agree and len(self.by_token[paper.token]) == 1 and (why := paper.overruled()):
@@ -452,12 +478,6 @@ class Auditor:
             self.breach("law 4", f"{paper.part_id} ended {story.state} and {paper.esme} was not told")
         if not owes and paper.tells:
             self.breach("law 4", f"{paper.part_id} asked for no receipt and was told")
-        if story.state in SAID_BY_CARRIERS and WORD_OF_STATE[story.state] not in paper.words:
-            self.breach("law 3", f"{paper.part_id} is {story.state} and carriers said {sorted(paper.words)}")
-        # An attempt that something overtook on its way to the disk (an expiry) is durable, and no attempt.
-        known = Counter((attempt.carrier, attempt.bind) for attempt in paper.attempts)
-        if not Counter((attempt.carrier, attempt.bind) for attempt in story.attempts) <= known:
-            self.breach("law 2", f"{paper.part_id} tells of attempts that were never durable: {story.attempts}")
 
     def _duplicates(self, token: str, papers: list[tuple[Paper, Story | None]], handsets: int) -> None:
         allowed = sum(1 + sum(a.resent for a in story.attempts) for _, story in papers if story is not None)
@@ -475,15 +495,6 @@ class Auditor:
 
 
 BINDS = frozenset({names.BIND_TRANSMITTER, names.BIND_RECEIVER, names.BIND_TRANSCEIVER})
-WORD_OF_STATE = {
-    "DELIVERED": "DELIVRD",
-    "EXPIRED": "EXPIRED",
-    "DELETED": "DELETED",
-    "UNDELIVERABLE": "UNDELIV",
-    "ACCEPTED": "ACCEPTD",
-    "UNKNOWN": "UNKNOWN",
-    "REJECTED": "REJECTD",
-}
 WORD_OF_MESSAGE_STATE = {2: "DELIVRD", 3: "EXPIRED", 4: "DELETED", 5: "UNDELIV", 8: "REJECTD"}
 SAID_BY_CARRIERS = frozenset({"DELIVERED", "DELETED", "UNDELIVERABLE"})
 """States that only a carrier's receipt, or its answer to a query, brings; the others may be our own verdict."""

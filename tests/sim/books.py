@@ -15,6 +15,15 @@ import attrs
 ERR_CHARACTERS = 4  # of what simulated carriers give to each message
 TOGETHER_S = 2.0
 """Two words answered within this may have been read in the other order."""
+WORD_OF_STATE = {
+    "DELIVERED": "DELIVRD",
+    "EXPIRED": "EXPIRED",
+    "DELETED": "DELETED",
+    "UNDELIVERABLE": "UNDELIV",
+    "ACCEPTED": "ACCEPTD",
+    "UNKNOWN": "UNKNOWN",
+    "REJECTED": "REJECTD",
+}
 FINAL_WORDS = frozenset({"DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "REJECTD"})
 
 
@@ -69,6 +78,7 @@ class Paper:
     multipart: str
     accepted_at: float
     validity_s: float
+    parts: int = 1  # of its message
     attempts: list[Attempt] = attrs.field(factory=list)
     promised: bool = False  # the engine wrote ESME_ROK
     words: set[str] = attrs.field(factory=set)  # of receipts about it that the engine read

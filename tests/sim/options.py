@@ -117,6 +117,7 @@ SMALL = Limits(
     throttle_pause_max_s=8.0,
     pace_recovery_s=10.0,
     multiparts_max=500,
+    parts_missing_s=20.0,
 )
 
 
@@ -226,6 +227,7 @@ def options(seed: int) -> Options:
     carriers = _asked(random.Random(f"{seed}/asked"), carriers[: rng.choice((2, 2, 3))])
     carriers = _talkative(random.Random(f"{seed}/receipts"), carriers)
     esmes = tuple(_esme(rng, name, f"10.2.0.{n}") for n, name in enumerate(("acme", "beta"), 1))
+    esmes = _told(random.Random(f"{seed}/told"), esmes)
     share = rng.choice((0.15, 0.3, 0.3, 0.6))
     faults = tuple(name for name in FAULTS if rng.random() < share)
     later = random.Random(f"{seed}/later faults")
@@ -363,6 +365,14 @@ def _esme(rng: random.Random, name: str, address: str) -> EsmeOptions:
         parts=rng.choice((1, 1, 3)),
     )
     return EsmeOptions(name, address, config, settings, workload)
+
+
+def _told(rng: random.Random, esmes: tuple[EsmeOptions, ...]) -> tuple[EsmeOptions, ...]:
+    """Half of them want one receipt a message."""
+    return tuple(
+        attrs.evolve(one, config=attrs.evolve(one.config, receipts="message")) if rng.random() < 0.5 else one
+        for one in esmes
+    )
 
 
 def _route(rng: random.Random, carriers: tuple[CarrierOptions, ...]) -> Route:

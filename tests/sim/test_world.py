@@ -19,9 +19,11 @@ from smsroute.carriers.receipts import Receipts
 from smsroute.carriers.station import Station
 from smsroute.esmes.client import Client
 from smsroute.esmes.deliver import MESSAGE_STATE, Deliver
+from smsroute.families import Families, verdict
 from smsroute.ledger import _APPLY, Ledger
 from smsroute.matching import Ids
-from smsroute.message import STATE_OF_RECEIPT, AnyEvent, Doubted, Part, Receipted, Requeued, State, Told
+from smsroute.memory import Memory
+from smsroute.message import STATE_OF_RECEIPT, AnyEvent, Doubted, Part, Receipted, Requeued, State, Tell, Told
 from smsroute.policy.rates import TokenBucket
 from smsroute.queues import Queues
 from smsroute.routing.views import CarrierView
@@ -33,7 +35,7 @@ from smsroute.store.journal import Entry, Journal
 from smsroute.store.sqlite import SqliteStore
 from tests.sim.faults import FAULTS
 from tests.sim.options import FAULTS as EARLIER
-from tests.sim.options import LATER_FAULTS, options
+from tests.sim.options import LATER_FAULTS, Options, options
 from tests.sim.scenarios import SCENARIOS, calm
 from tests.sim.world import Broken, run_options
 
@@ -231,6 +233,46 @@ def test_catches_a_torn_message(monkeypatch: pytest.MonkeyPatch) -> None:
     esmes = tuple(attrs.evolve(one, workload=attrs.evolve(one.workload, parts=3)) for one in base.esmes)
     monkeypatch.setattr(Dispatch, "pin", lambda self, multipart: None)
     _expect("law 8 ", esmes=esmes)
+
+
+def _as_one() -> Options:
+    """A calm world whose platforms send messages in three parts and want one receipt for each; some parts fail."""
+    base = calm(1, outcomes="DELIVRD:3,UNDELIV:1")
+    esmes = tuple(
+        attrs.evolve(
+            one,
+            workload=attrs.evolve(one.workload, parts=3, messages=90),
+            config=attrs.evolve(one.config, receipts="message", rate=1000.0),
+        )
+        for one in base.esmes
+    )
+    return attrs.evolve(base, esmes=esmes)
+
+
+@pytest.mark.slow
+def test_a_message_in_parts_is_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a platform wants one receipt a message it gets one; an engine that lets each part speak, that does not wait
+    for the last part, or that forgets to tell, breaks law 4."""
+    report = run_options(_as_one())
+    told = sum(platform["told"] for platform in report.platforms.values())
+    assert (told, report.counts["promised"]) == (60, 180)
+
+    def chatty(self: Memory, message: Sequence[Part], at: float) -> None:
+        for part in message:
+            part.tell, part.verdict = Tell.SPEAKER, verdict(message, at)
+            self._fall_due(part)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Memory, "_settle", chatty)
+        with pytest.raises(Broken, match=r"law 4 .* is to be told as"):
+            run_options(_as_one())
+    with monkeypatch.context() as patch:
+        patch.setattr(Families, "ended", lambda self, part, at: [part])
+        with pytest.raises(Broken, match=r"law [45] .* told"):
+            run_options(_as_one())
+    monkeypatch.setattr(Part, "wishes", lambda self, state: False)
+    with pytest.raises(Broken, match=r"law 4 .* to be told as .* was told by \[\]"):
+        run_options(_as_one())
 
 
 @pytest.mark.slow

@@ -33,6 +33,7 @@ from smsroute.message import (
     Accepted,
     Attempted,
     Blame,
+    Closed,
     Doubted,
     Part,
     Receipted,
@@ -102,7 +103,8 @@ class World:
             one.address: (one.name, Terms(one.config.window, one.config.rate, one.config.response_timeout_s, one.sure))
             for one in options.carriers
         }
-        self.auditor = Auditor(ENGINE, terms, options.limits.esme_response_timeout_s)
+        as_one = {one.name for one in options.esmes if one.config.receipts == "message"}
+        self.auditor = Auditor(ENGINE, terms, options.limits.esme_response_timeout_s, as_one)
         self.auditor.on_line = on_line
         self.auditor.failover_s = options.failover_s
         self.network = SimNetwork(self.entropy, options.weather, self.auditor)
@@ -364,6 +366,8 @@ class World:
                     state = State(event.state).name if event.state >= 0 else ""
                     written = [*event.keys, *(message_id for _, message_id in event.ids)]
                     auditor.durable_receipt(event.carrier, written, state)
+                case Closed():
+                    auditor.closed |= {auditor.papers[part_id].multipart for part_id in event.message_ids}
                 case Told():
                     auditor.durable_told(event.part_ids, bool(event.dropped))
         auditor.note(f"durable {' '.join(type(event).__name__ for event in events)}")

@@ -195,7 +195,7 @@ class TestRecognition:
         change(tmp_path / "history.db", "DROP TABLE owed")
         change(tmp_path / "history.db", "ALTER TABLE message DROP COLUMN data_coding")
         change(tmp_path / "history.db", "ALTER TABLE attempt DROP COLUMN cost")
-        for column in ("body", "message_id", "parts", "number"):
+        for column in ("body", "message_id", "parts", "number", "tell"):
             change(tmp_path / "history.db", f"ALTER TABLE message DROP COLUMN {column}")
         with closing(open_store(f"sqlite:{tmp_path}", "n1")) as store:
             assert list(store.recover().records) == rows
