@@ -16,7 +16,6 @@ from smsroute.message import (
     Attempted,
     Blame,
     Cause,
-    Closed,
     Doubted,
     Finished,
     Moved,
@@ -29,16 +28,15 @@ from smsroute.message import (
     Told,
     Withdrawn,
 )
+from tests.ledger.naive_message import Messages
 from tests.ledger.naive_page import Page, Try
 
-FACTS_MAX = 16
 UNANSWERED = (State.DUE, State.ATTEMPTED, State.IN_DOUBT)
 RECEIPT_STATES = (State.DELIVERED, State.EXPIRED, State.DELETED, State.UNDELIVERABLE, State.REJECTED, State.UNKNOWN)
 RECEIPT_STATES += (State.ACCEPTED,)
-BAD_FIRST = (State.REJECTED, State.UNDELIVERABLE, State.EXPIRED, State.DELETED, State.UNKNOWN, State.ACCEPTED)
 
 
-class Naive:
+class Naive(Messages):
     """See the module."""
 
     def __init__(self, *, orphans_max: int, multiparts_max: int, multipart_ttl_s: float, id_repeats_max: int) -> None:
@@ -52,7 +50,7 @@ class Naive:
         self.tally: Counter[str] = Counter()
         self.newest = ""
         self._clock = 0
-        self.unfinished: list[tuple[float, str]] = []  # messages that lack parts, the others over: when
+        self.unfinished = []
         self._ends = 0
         self._orphans_max, self._multiparts_max, self._ttl_s = orphans_max, multiparts_max, multipart_ttl_s
 
@@ -455,61 +453,7 @@ class Naive:
         self.tally[good.get(page.state, "failed")] += 1
         page.rested = 0 if page.owed or page.as_one else self._clock
         if page.as_one:
-            message = self._of(page.message)
-            if all(one.over for one in message):
-                self._not_unfinished(page.message)
-                if len(message) == page.said.parts:
-                    self._conclude(message, at)
-                else:
-                    self.unfinished.append((at, page.message))
-
-    def _of(self, message: str) -> list[Page]:
-        mine = [page for page in self.pages.values() if page.as_one and not page.spoken and page.message == message]
-        return sorted(mine, key=lambda page: page.said.part_id)
-
-    def _not_unfinished(self, message: str) -> None:
-        self.unfinished = [row for row in self.unfinished if row[1] != message]
-
-    def _conclude(self, message: list[Page], at: float) -> None:
-        """All of it is over, or no more is waited for: the first that asked for such an end tells it."""
-        total, ends = message[0].said.parts, [page.state for page in message]
-        missing = len(ends) < total
-        end, err = State.DELIVERED, message[0].err
-        for state in BAD_FIRST:
-            if state in ends or (state is State.UNKNOWN and missing):
-                with_it = [page.err for page in message if page.state is state]
-                end, err = state, with_it[0] if with_it and not (state is State.UNKNOWN and missing) else ""
-                if state is State.UNKNOWN and with_it:
-                    err = with_it[0]
-                break
-        asked = [page for page in message if page.asks_for(end)][:1]
-        self._not_unfinished(message[0].message)
-        came = f", of which {len(ends)} came," if missing else ""
-        words = f"{at:.3f} its message of {total} parts{came} ended {end.name}: "
-        for page in message:
-            page.spoken = True
-            if page in asked:
-                self._ends += 1
-                page.ended, page.word = self._ends, (end, err, at, total, ends.count(State.DELIVERED))
-                self._note(page, words + "this part tells it")
-            else:
-                page.rested = self._clock
-                teller = f"part {asked[0].said.part_id} tells it" if asked else "no part asked to tell it"
-                self._note(page, words + teller)
-
-    def _closed(self, event: Closed) -> None:
-        for name in event.message_ids:
-            message = self._of(name)
-            if not message or not all(page.over for page in message):
-                self.tally["overtaken"] += 1
-                continue
-            for pin in self.pins:
-                if pin["key"] == message[0].said.multipart and pin.get("first") == name:
-                    pin.update(here=[], last_word=None, first="")
-            self._conclude(message, event.at)
-
-    def _note(self, page: Page, fact: str) -> None:
-        page.facts = [*page.facts[: FACTS_MAX - 1], fact]
+            self._one_over(page, at)
 
     def _spoke(self, key: str, at: float) -> dict[str, Any]:
         mine = [pin for pin in self.pins if pin["key"] == key] or [{"key": key, "carrier": "", "bind": "", "went": 0}]
