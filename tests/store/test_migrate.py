@@ -1,4 +1,4 @@
-"""A store of schema version 4, left when the power of its engine went, opened by this one. smsroute/store/sqlite_file.py.
+"""A store of schema version 4, left when its engine lost power, opened by this one. smsroute/store/sqlite_file.py.
 
 `version_4/` holds its two files as SQL (`sqlite3 FILE .dump`), as the last engine of that version left them: eight
 messages, four of which had ended, three of these owed to acme; two parts of a long message and two more that a carrier
