@@ -118,7 +118,10 @@ def _receipts(carriers: list[Document]) -> Table:
         receipts = one["receipts"]
         total, networks = receipts["total"], receipts["networks"]
         if total["asked"] or total["parked"]:
-            _receipt_row(table, one["name"], {**receipts, **total})
+            level = (
+                "" if receipts["level"] == "handset" else f" ({receipts['level']} level)"
+            )  # DELIVERED says less there
+            _receipt_row(table, one["name"] + level, {**receipts, **total})
         busiest = sorted(networks, key=lambda network: -network["asked"])[:NETWORKS_SHOWN]
         for network in sorted(busiest, key=lambda network: network["network"]) if len(networks) > 1 else ():
             _receipt_row(table, f"  to {network['network'] or 'anywhere'}", network)

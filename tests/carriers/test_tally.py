@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +198,21 @@ async def test_a_rule_of_the_config_learns_nothing(tmp_path: Path, autojump_cloc
     async with house(tmp_path, carriers={"orange": Temperament(**SLOW)}, carrier=exact, esmes=ESME) as it:
         await it.settle(it.platform(10))
         assert receipts(it)["ids"] == {"learns": False, "learnt": [], "words": []}
+
+
+@pytest.mark.parametrize(("level", "shown"), [("handset", "orange "), ("network", "orange (network level)")])
+async def test_the_table_says_whose_word_a_receipt_is(
+    tmp_path: Path,
+    autojump_clock: trio.testing.MockClock,
+    capsys: pytest.CaptureFixture[str],
+    level: str,
+    shown: str,
+) -> None:
+    """A carrier whose DELIVRD means its own network stands so beside those that mean the handset."""
+    words = f"window: 50, rate: 1000/s, dialect: {{ids: exact, receipt_level: {level}}}"
+    async with house(tmp_path, carriers={"orange": Temperament(**SLOW)}, carrier=words, esmes=ESME) as it:
+        await it.settle(it.platform(10))
+        capsys.readouterr()
+        show(document(it), False)
+        table = capsys.readouterr().out.partition("RECEIPTS")[2]
+        assert re.search(rf"^\s*{re.escape(shown)} ", table, re.MULTILINE)
