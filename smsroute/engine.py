@@ -47,6 +47,7 @@ from smsroute.esmes.accept import Accept
 from smsroute.esmes.commands import Commands
 from smsroute.esmes.deliver import Deliver
 from smsroute.esmes.listener import Doors
+from smsroute.esmes.outbind import Outbinds
 from smsroute.esmes.pager import Pager
 from smsroute.ids import MessageIds
 from smsroute.ledger import Ledger
@@ -92,6 +93,7 @@ class Engine:
         )
         commands = Commands(self.accept, ledger, self.journal, store, ports)
         self.doors = Doors(config, self.accept, self.deliver, commands, ports)
+        self.outbinds = Outbinds(config, ledger, self.doors, ports)
         self.dispatch.connect(self.receipts)
         self.watch = Watch(self.dispatch.stations, ports, config.limits)
         self.keeper = Keeper(self.dispatch.stations, store, ports, config.limits)
@@ -127,6 +129,7 @@ class Engine:
         self.config = attrs.evolve(config, **{key: getattr(self.config, key) for key in waits})
         self.accept.adopt(self.config)
         self.doors.adopt(self.config)
+        self.outbinds.adopt(self.config)
         self._renew_certificates()
         self.dispatch.adopt(self.config, table or Table.of(self.config))
         self.revision = Revision(self.ports.clock.wall(), waits)
@@ -147,6 +150,7 @@ class Engine:
                     tasks.start_soon(self.decisions.run)
                     tasks.start_soon(self.deliver.run)
                     tasks.start_soon(self.pager.run)
+                    tasks.start_soon(self.outbinds.run)
                     tasks.start_soon(self.dispatch.run)
                     for listener in self.listeners:
                         tasks.start_soon(self.doors.serve, listener)

@@ -9,6 +9,7 @@ Rules:
 - A query_sm takes no place of a submit: at most `queries_max` ride beside the window, and tell nothing of latency.
 - A dead link tells what was in flight, in order, and that is in doubt; a part launched on a bind that went down while
   its attempt was written never left, and says so.
+- A bind with `outbind` does not dial: it listens, and binds on the link the carrier opens once that has said who it is.
 - This is the boundary where a fault of ours in one session ends one link, is logged with its trace, counted, and
   nothing else.
 
@@ -33,7 +34,8 @@ from smsroute.link import Link, session_limits
 from smsroute.message import Part
 from smsroute.ports import Ports
 from smsroute.smpp import names
-from smsroute.smpp.codec import Pdu
+from smsroute.smpp.binding import read_outbind
+from smsroute.smpp.codec import Pdu, PduError
 from smsroute.smpp.session import (
     BindRefused,
     Bound,
@@ -72,6 +74,7 @@ TRYING: Final = frozenset({"down", "connecting"})
 """One state for whoever asks since when: a bind that dials again and again has been away all the time."""
 
 DELIVERIES: Final = frozenset({names.DELIVER_SM, names.DATA_SM})
+SYSTEM_ID_SHOWN: Final = 64  # characters of a stranger's, in logs
 HOPELESS: Final = frozenset({names.ESME_RINVPASWD, names.ESME_RINVSYSID})
 
 
@@ -119,6 +122,8 @@ class Bind:
         self._session: Session | None = None
         self._link: Link | None = None
         self._stop = trio.Event()
+        self._hung_up = trio.Event()  # the link is gone
+        self._bound_how = ""
         self._handed: list[Row] = []  # their answers are read, and are with the desk
         self.ears = Ears(limits.own_stall_s)
 
@@ -255,6 +260,8 @@ class Bind:
 
     async def _once(self) -> bool:
         """One life of the session. Returns whether only an operator can mend why it ended."""
+        if self.place.config.outbind is not None:
+            return await self._be_called()
         self._set("connecting", self.reason if self.tried else f"dialling {self._host}:{self._port}")
         try:
             tls = self.place.config.tls
@@ -271,12 +278,49 @@ class Bind:
             await trio.aclose_forcefully(stream)
             self._down("the engine stops")
             return False
+        return await self._serve(stream, f"bound to {self._host}:{self._port}")
+
+    async def _be_called(self) -> bool:
+        """Listen where the carrier dials us, and serve the link it opens; a second caller meanwhile is turned away.
+        Until stopped, unless the address cannot be had."""
+        place = f"{self._host}:{self._port}"
+        try:
+            listener = await self._ports.network.listen(self._host, self._port)
+        except OSError as error:
+            self._down(f"cannot listen at {place} for the carrier: {error}")
+            return False
+        self._down(f"waits for the carrier to dial {place}")
+
+        async def answer(stream: trio.abc.Stream, peer: str) -> None:
+            if self._link is not None or self._stop.is_set():
+                await trio.aclose_forcefully(stream)
+                return
+            await self._serve(stream, f"called by {peer} at {place}")
+            self._down(f"waits for the carrier to dial {place} again: {self.reason}")
+
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(listener.serve, answer)
+                await self._stop.wait()
+                while self._link is not None:
+                    await self._hung_up.wait()
+                nursery.cancel_scope.cancel()
+        finally:
+            with trio.CancelScope(shield=True):
+                await listener.aclose()
+        return False
+
+    async def _serve(self, stream: trio.abc.Stream, bound: str) -> bool:
+        """The session on a link that is up; `bound` is what to say of it. Returns what `_once` does."""
+        self._hung_up = trio.Event()
+        self._bound_how = bound
         now = self._ports.clock.monotonic()
         session = Session(Role.ESME, self._numbers(), now, first_sequence=self._limits.first_sequence)
         self._session = session
         self._link = Link(stream, session, self._ports.clock, self._limits, self._limits.receive_octets)
         self._hopeless = False
-        self._link.write(self._bind_request(session, now))
+        if self.place.config.outbind is None:
+            self._link.write(self._bind_request(session, now))
         self._handed = []
         self.ears.listen(now)
         stumbled: list[Row] = []
@@ -291,6 +335,7 @@ class Bind:
         rows = [*stumbled, *cast(list[Row], [token for token in tokens if type(token) is not Query])]
         self.asked = 0
         self._link = self._session = None
+        self._hung_up.set()
         self._down(self.reason if self._hopeless else why)
         self._desk.lost(self, rows, why)
         self._desk.queried(self, [(token, None) for token in tokens if type(token) is Query])
@@ -311,6 +356,8 @@ class Bind:
             elif isinstance(item, Request):
                 if item.pdu.command_id in DELIVERIES:  # alert_notification has no response and nobody to go to yet
                     deliveries.append(item.pdu)
+                elif item.pdu.command_id == names.OUTBIND:
+                    self._called(item.pdu)
             elif isinstance(item, TimedOut):
                 if type(item.token) is Query:
                     self.asked -= 1
@@ -318,7 +365,7 @@ class Bind:
                 else:
                     expired.append(cast(Row, item.token))
             elif isinstance(item, Bound):
-                self._set("bound", f"bound to {self._host}:{self._port}")
+                self._set("bound", self._bound_how)
             elif isinstance(item, BindRefused):
                 status = item.command_status
                 self._hopeless = status in HOPELESS
@@ -338,6 +385,22 @@ class Bind:
         if deliveries:
             await self._desk.delivered(self, deliveries)
         self.ears.listen(clock.monotonic())
+
+    def _called(self, outbind: Pdu) -> None:
+        """The carrier has dialled us and says who it is: it is asked for the bind on that link."""
+        wanted = self.place.config.outbind
+        assert wanted is not None and self._link is not None and self._session is not None
+        try:
+            system_id, password = read_outbind(outbind.body)
+        except PduError as error:
+            self._link.close(f"outbind refused: {error.reason}")
+            return
+        if system_id != wanted.system_id or not wanted.password.matches(password.encode("latin-1", "replace")):
+            who = system_id[:SYSTEM_ID_SHOWN]
+            log.warning("outbind.refused", bind=self.name, system_id=who)
+            self._link.close(f"outbind refused: wrong system_id {who!r} or password")
+            return
+        self._link.write(self._bind_request(self._session, self._ports.clock.monotonic()))
 
     def _numbers(self) -> SessionLimits:
         carrier = self.carrier

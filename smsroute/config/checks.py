@@ -88,6 +88,12 @@ def _bind(reader: Reader, bind: BindConfig, steps: Steps) -> bool:
     tls = bind.tls
     if tls and not _unused(reader, tls, "client_certificates", (*steps, "tls"), "expected it on a listener only"):
         return False
+    if bind.outbind is not None:
+        for key, odd in (("mode", bind.mode == "pair"), ("count", bind.count > 1), ("tls", tls is not None)):
+            if odd:
+                at = reader.where[(*steps, key)]
+                reader.problems.error(at, f"`{key}` beside `outbind`, expected one bind on one plain address of ours")
+                return False
     if bind.receiver_address is None or bind.mode == "pair":
         return True
     at = reader.where[(*steps, "receiver_address")]

@@ -142,6 +142,24 @@ class Listen:
 
 
 @attrs.frozen
+class OutbindTo:
+    """Where an ESME waits to be called (outbind), and who we say we are."""
+
+    host: Annotated[str, Key("address"), HostPort()]
+    port: Annotated[int, NOT_IN_FILE]
+    system_id: Annotated[str, SYSTEM_ID]
+    password: Secret
+
+
+@attrs.frozen
+class OutbindFrom:
+    """Who a carrier says it is when it calls us (outbind)."""
+
+    system_id: Annotated[str, SYSTEM_ID]
+    password: Secret
+
+
+@attrs.frozen
 class Esme:
     """A customer's client and what it may do. Its name is the system_id it binds with."""
 
@@ -165,6 +183,7 @@ class Esme:
     loop_guard: bool = True  # refuse from it what we have just sent for another ESME: a message that comes back
     pdu_octets_max: Annotated[int, Octets(512, 1 << 20)] = 7424  # we send it no larger PDU: one more kills a Kannel
     pdu_octets_taken_max: Annotated[int, Octets(512, 1 << 20)] = 66_560  # it may send us: 64 KiB and its fields
+    outbind: OutbindTo | None = None  # it is called when something waits for it and no session of it may receive
     certificate: Annotated[str, SERVER_NAME] = ""  # name its TLS client certificate must bear; empty: none is asked
 
     def admits(self, peer: str) -> bool:
@@ -186,6 +205,7 @@ class BindConfig:
     count: Annotated[int, Count(1, 100)] = 1
     receiver_address: Annotated[tuple[str, int] | None, HostPort()] = None  # pair only; unset: the same address
     tls: Tls | None = None
+    outbind: OutbindFrom | None = None  # the carrier dials us: we listen at `address`, and bind on the link it opens
 
 
 PARTS_RATE: Final = Rate(0.01, 1_000_000)

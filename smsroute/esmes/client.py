@@ -25,6 +25,7 @@ class Client:
     __slots__ = (
         "batches",
         "bound_at",
+        "called",
         "certificate",
         "esme",
         "link",
@@ -44,6 +45,7 @@ class Client:
         self.link = link
         self.esme: Esme | None = None
         self.certificate: frozenset[str] = frozenset()  # names in the TLS certificate it showed
+        self.called = ""  # the ESME that we called (outbind)
         self.transmits = False
         self.receives = False
         self.version = 0

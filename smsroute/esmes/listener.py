@@ -9,8 +9,9 @@ Rules:
 - This is the boundary where a fault of ours in one session ends one link, is logged with its trace, counted, and
   nothing else.
 
-Walk: `engine` runs `serve` for each door; what is received goes to `esmes/accept` (submits), `esmes/commands` (queries,
-cancels, data_sm) and `esmes/deliver` (answers to receipts); a session's end is told to `deliver`.
+Walk: `engine` runs `serve` for each door, `esmes/outbind` calls `handle`; what is received goes to `esmes/accept`
+(submits), `esmes/commands` (queries, cancels, data_sm) and `esmes/deliver` (answers to receipts); a session's end is
+told to `deliver`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import attrs
 import structlog
 import trio
 
-from smsroute.config import Config
+from smsroute.config import Config, Esme
 from smsroute.esmes.accept import Accept
 from smsroute.esmes.client import Client
 from smsroute.esmes.commands import SERVED, Commands
@@ -76,7 +77,7 @@ class Doors:
 
     async def serve(self, listener: Listener) -> None:
         """Accept links at one door until cancelled."""
-        await listener.serve(self._handle)
+        await listener.serve(self.handle)
 
     def sessions(self, esme: str) -> list[Client]:
         """The bound sessions of an ESME."""
@@ -123,7 +124,8 @@ class Doors:
             self._left = trio.Event()
             await self._left.wait()
 
-    async def _handle(self, stream: trio.abc.Stream, peer: str) -> None:
+    async def handle(self, stream: trio.abc.Stream, peer: str, called: Esme | None = None) -> None:
+        """One link, from its first octet to its last. `called`: the ESME that we dialled there (`esmes/outbind`)."""
         limits = self._limits
         if (
             self.draining
@@ -146,6 +148,10 @@ class Doors:
         link = Link(stream, session, self._ports.clock, limits, limits.esme_receive_octets)
         link.send_octets_max, link.send_stall_s = limits.unbound_octets_max, limits.esme_send_stall_s
         client = Client(self._number, peer, session, link)
+        if called is not None and called.outbind is not None:
+            client.called = called.name
+            word = called.outbind.password.reveal().decode("latin-1")
+            link.write(session.outbind(called.outbind.system_id, word))
         self.clients[client.number] = client
         self._by_peer[peer] += 1
         why = "cancelled"
@@ -251,7 +257,7 @@ class Doors:
     async def _judge(self, client: Client, request: BindRequest) -> Verdict:
         if self.draining:
             return names.ESME_RSYSERR, "the engine drains"
-        verdict = await self.porter.judge(client.peer, client.certificate, request)
+        verdict = await self.porter.judge(client.peer, client.certificate, request, client.called)
         if verdict[0] != names.ESME_ROK:
             return verdict
         # What may have changed while its password was checked, and what other binds have taken meanwhile.

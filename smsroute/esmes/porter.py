@@ -57,11 +57,14 @@ class Porter:
         """ESMEs as a new config has them."""
         self._config = config
 
-    async def judge(self, peer: str, certificate: frozenset[str], request: BindRequest) -> Verdict:
-        """Whether the one at `peer` may bind. `certificate`: the names in the one it showed and that was verified."""
+    async def judge(self, peer: str, certificate: frozenset[str], request: BindRequest, called: str = "") -> Verdict:
+        """Whether the one at `peer` may bind. `certificate`: the names in the one it showed and that was verified.
+        `called`: the ESME that we called there, wherever that is."""
         esme = self._config.esmes.get(request.system_id)
         now = self._ports.clock.monotonic()
-        if esme is not None and not esme.admits(peer):
+        if called and request.system_id != called:
+            return names.ESME_RINVSYSID, f"another than {called}, which was called"
+        if esme is not None and not called and not esme.admits(peer):
             return names.ESME_RBINDFAIL, f"address {peer} is not in allow_from"
         if esme is not None and esme.certificate and esme.certificate not in certificate:
             shown = f"bears {', '.join(sorted(certificate))}" if certificate else "was not shown"

@@ -4,13 +4,13 @@ Rules:
 - A request is read strictly: a client that cannot bind properly is told so.
 - A response is read in any shape SMSCs send: no body, no system_id, no sc_interface_version (quirks S5).
 
-Section numbers are SMPP 3.4's. Walk: called by `session` only.
+Section numbers are SMPP 3.4's. Walk: called by `session`; `carriers/bind` reads an outbind.
 """
 
 from __future__ import annotations
 
 from smsroute.smpp.interpreter import decode, encode
-from smsroute.smpp.names import BIND_TRANSCEIVER, ESME_ROK, RESPONSE, SC_INTERFACE_VERSION, VERSION_3_4
+from smsroute.smpp.names import BIND_TRANSCEIVER, ESME_ROK, OUTBIND, RESPONSE, SC_INTERFACE_VERSION, VERSION_3_4
 from smsroute.smpp.received import BindRequest
 from smsroute.smpp.wire import HEADER_OCTETS, PduError, build_tlv, pdu
 
@@ -36,6 +36,17 @@ def build_bind_request(
         "address_range": address_range,
     }
     return encode(BIND_TRANSCEIVER, fields)[HEADER_OCTETS:]
+
+
+def build_outbind(system_id: str, password: str, sequence_number: int) -> bytes:
+    """An outbind (section 4.1.7). Raises ValueError when a value does not fit."""
+    return encode(OUTBIND, {"system_id": system_id, "password": password}, sequence_number=sequence_number)
+
+
+def read_outbind(body: bytes) -> tuple[str, str]:
+    """system_id and password of one. Raises PduError."""
+    fields = decode(pdu(OUTBIND, 0, 1, body)).fields
+    return fields["system_id"], fields["password"]
 
 
 def read_bind_request(data: bytes) -> BindRequest:

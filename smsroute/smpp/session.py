@@ -18,7 +18,13 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from smsroute.smpp.binding import build_bind_request, build_bind_response, read_bind_request, read_bind_response
+from smsroute.smpp.binding import (
+    build_bind_request,
+    build_bind_response,
+    build_outbind,
+    read_bind_request,
+    read_bind_response,
+)
 from smsroute.smpp.flights import SEQUENCE_MAX, Flights
 from smsroute.smpp.names import (
     BINDS,
@@ -31,6 +37,7 @@ from smsroute.smpp.names import (
     ESME_ROK,
     ESME_RUNKNOWNERR,
     GENERIC_NACK,
+    OUTBIND,
     RESPONSE,
     UNBIND,
     UNBIND_RESP,
@@ -128,7 +135,7 @@ class Session:
         self._takes = TAKES[role].get(self.state, _NOTHING)
         self._sends = _NOTHING
         self._bind_command_id = 0
-        self._state_deadline = now + limits.bind_timeout_s if role is Role.SMSC else math.inf
+        self._state_deadline = now + limits.bind_timeout_s
         self._deferred_unbind = -1
         self._enquire_at = math.inf
         self._unheard = 0  # enquire_links since the peer was last heard
@@ -197,6 +204,11 @@ class Session:
         self.version = interface_version(version)
         self._move(Step.BIND)
         return data
+
+    def outbind(self, system_id: str, password: str) -> bytes:
+        """Ask the peer we have dialled to bind (section 4.1.7); `BindRequest` or `Closed` follows."""
+        assert self.role is Role.SMSC and self.state is SessionState.OPEN
+        return build_outbind(system_id, password, self._flights.number_own(OUTBIND))
 
     def respond_bind(self, request: BindRequest, command_status: int, system_id: str, now: float) -> bytes:
         """The answer to `request`; a refusal closes the session (quirks S15). Empty when it has closed since."""

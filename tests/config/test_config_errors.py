@@ -182,6 +182,9 @@ FILES = [
      ":2:48: `binds` are receivers only, expected one that can send: transceiver, transmitter or pair"),
     (CARRIERS, f"carriers:\n  orange: {{{C}, binds: [{{address: h:1, receiver_address: h:2}}]}}\n",
      ":2:71: `receiver_address` on a transceiver, expected it with `mode: pair` only"),
+    (CARRIERS, f"carriers:\n  orange: {{{C}, binds: [{{address: h:1}}, {{address: h:2, count: 2, "
+     f"outbind: {{{C}}}}}]}}\n",
+     ":2:87: `count` beside `outbind`, expected one bind on one plain address of ours"),
     (CARRIERS, f"carriers:\n  orange: {{{C}, binds: [{{address: h:1, mode: trx}}]}}\n",
      ":2:77: `mode` is `trx`, expected one of transceiver, transmitter, receiver, pair"),
     (CARRIERS, f"carriers:\n  orange: {{{C}, binds: [{{address: h:0}}]}}\n",
