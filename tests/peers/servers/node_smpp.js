@@ -1,0 +1,65 @@
+// node-smpp as a carrier: answers each text as its script says; ids are hexadecimal in the response, decimal in receipts.
+const smpp = require('smpp');
+const task = JSON.parse(process.argv[2]);
+const tell = (did, more) => console.log(JSON.stringify({did, ...more}));
+const links = [];
+const offers = {};
+let last = 0x5eedab00;
+
+function receipt(session, pdu, number, word, source) {
+  const failed = word !== 'DELIVRD';
+  const text = `id:${number} sub:001 dlvrd:${failed ? '000' : '001'} submit date:2607141205 done date:2607141205 `
+    + `stat:${word} err:${failed ? '011' : '000'} text:`;
+  session.deliver_sm({
+    source_addr_ton: pdu.dest_addr_ton, source_addr_npi: pdu.dest_addr_npi, source_addr: pdu.destination_addr,
+    dest_addr_ton: pdu.source_addr_ton, dest_addr_npi: pdu.source_addr_npi, destination_addr: pdu.source_addr,
+    esm_class: 4, short_message: text,
+  }, (answer) => tell('receipt', {text: source, status: answer.command_status, link: links.indexOf(session)}));
+}
+
+function submitted(session, pdu) {
+  const text = String(pdu.short_message.message);
+  const order = task.script[text] || {};
+  const status = (order.statuses || [])[offers[text] || 0] || 0;
+  offers[text] = (offers[text] || 0) + 1;
+  const number = ++last;
+  tell('submit', {
+    text, udh: Buffer.concat(pdu.short_message.udh || []).toString('hex'), source: pdu.source_addr,
+    destination: pdu.destination_addr, esm_class: pdu.esm_class, data_coding: pdu.data_coding,
+    registered_delivery: pdu.registered_delivery, link: links.indexOf(session), status,
+  });
+  const listener = order.other ? links.find((one) => one !== session) : session;
+  const tellFate = () => receipt(listener, pdu, number, order.word || 'DELIVRD', text);
+  const asked = status === 0 && pdu.registered_delivery & 1;
+  if (asked && order.early) tellFate();
+  setTimeout(() => {
+    const named = status ? {command_status: status} : {message_id: number.toString(16).toUpperCase()};
+    session.send(pdu.response(named));
+    tell('answer', {text, status});
+    if (asked && !order.early) setTimeout(tellFate, 20);
+  }, order.late_ms || (order.early ? 200 : 0));
+  if (order.mo && status === 0) originate(session, pdu, order.mo);
+}
+
+function originate(session, pdu, mo) {
+  session.deliver_sm({
+    source_addr_ton: 1, source_addr_npi: 1, source_addr: pdu.destination_addr, dest_addr_ton: 3, dest_addr_npi: 0,
+    destination_addr: mo.to, short_message: mo.text,
+  }, (answer) => tell('mo', {text: mo.text, status: answer.command_status}));
+}
+
+const server = smpp.createServer((session) => {
+  links.push(session);
+  session.on('error', (error) => tell('error', {error: String(error)}));
+  for (const mode of ['bind_transceiver', 'bind_transmitter', 'bind_receiver']) {
+    session.on(mode, (pdu) => {
+      const right = pdu.system_id === task.system_id && pdu.password === task.password;
+      tell('bind', {mode, system_type: pdu.system_type, version: pdu.interface_version, right});
+      session.send(pdu.response({command_status: right ? 0 : smpp.ESME_RINVPASWD, system_id: 'node'}));
+    });
+  }
+  session.on('submit_sm', (pdu) => submitted(session, pdu));
+  session.on('enquire_link', (pdu) => { session.send(pdu.response()); tell('enquire'); });
+  session.on('unbind', (pdu) => { session.send(pdu.response()); tell('unbind'); session.close(); });
+});
+server.listen(0, '127.0.0.1', () => tell('listening', {port: server.address().port}));
