@@ -39,6 +39,7 @@ from smsroute.message import (
     Part,
     Queried,
     Receipted,
+    Replaced,
     Requeued,
     Responded,
     Started,
@@ -47,6 +48,7 @@ from smsroute.message import (
     Told,
     Withdrawn,
 )
+from smsroute.replacing import replaced
 
 LATE_MAX: Final = 10_000
 """Facts of parts that left memory, kept between two checkpoints; more are only counted."""
@@ -90,7 +92,12 @@ class Ledger(Memory):
         self.held_by[event.esme] += 1
         self.last_part_id = max(self.last_part_id, event.part_id)
         self.counts.accepted += 1
-        self.queues.put(part)
+        if event.due_at:
+            part.due_at = part.scheduled_at = event.due_at
+            self._fact(part, event.at, f"held for {event.due_at - event.at:.0f} s, as its sender wished")
+            self.queues.put_at(part, event.at)
+        else:
+            self.queues.put(part)
         self.queues.watch(part, event.expires_at)
         if event.multipart:
             pin = self.multiparts.enter(
@@ -450,6 +457,13 @@ class Ledger(Memory):
             self.multiparts.close(message[0].multipart, message_id)
             self._settle(message, event.at)
 
+    def _replaced(self, event: Replaced) -> None:
+        part = self._part(event.part_id)
+        if part is not None and not replaced(part, self.queues, event):
+            self.counts.overtaken += 1
+        elif part is not None:
+            self._fact(part, event.at, "its sender replaced it")
+
     def _orphans_aged(self, event: OrphansAged) -> None:
         self.orphans.age(event.before, self.counts)
 
@@ -479,4 +493,5 @@ _APPLY: Final[dict[type, Callable[[Ledger, Any], None]]] = {
     Queried: Ledger._queried,
     Adopted: Ledger._adopted,
     Closed: Ledger._closed,
+    Replaced: Ledger._replaced,
 }

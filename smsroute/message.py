@@ -102,6 +102,7 @@ class Part(msgspec.Struct, array_like=True, gc=False):
     place: int = 0  # of its receipt among all that are owed: counts up, so that a restart finds the order of ending
     tell: int = Tell.OWN
     verdict: Verdict | None = None  # of its message, when it is the one that tells
+    scheduled_at: float = 0.0  # not before, as its sender wished (`due_at` is that, until a retry); 0 = at once
 
     @property
     def final(self) -> bool:
@@ -173,6 +174,7 @@ class Accepted(Event, tag=2, frozen=True):
     kept: bytes | None = b""  # see Part
     number: int = 0  # which of `parts` it is
     as_one: bool = False  # of the first of them: one receipt tells of all
+    due_at: float = 0.0  # it is held until then; 0 = at once
 
 
 class Attempted(Event, tag=3, frozen=True):
@@ -311,6 +313,18 @@ class Closed(Event, tag=15, frozen=True):
     message_ids: list[str]
 
 
+class Replaced(Event, tag=18, frozen=True):
+    """Its sender gave a part that no carrier has other words (replace_sm): whatever stands here is how it is now."""
+
+    part_id: str
+    at: float
+    body: bytes
+    wants_receipt: int
+    expires_at: float
+    due_at: float  # not before; 0 = as it was
+    kept: bytes | None = b""  # see Part
+
+
 AnyEvent = (
     Started
     | Accepted
@@ -327,6 +341,7 @@ AnyEvent = (
     | Queried
     | Adopted
     | Closed
+    | Replaced
 )
 
 

@@ -7,7 +7,7 @@ Rules:
 - A part a carrier took is given up when nobody will tell of it any more (`told_by`): past validity and grace, or past
   what its carrier's receipts take at most.
 - A retry waits for so many seconds, not for a date: when the wall clock is set back (`set_back`) it comes no later.
-  What its part says of `due_at` is a fact and stays.
+  What its part says of `due_at` is a fact and stays. What its sender wants sent at a date waits for that date.
 
 Walk: owned and filled by `ledger`; read by `carriers/dispatch` and `carriers/lanes`; a lane's own order is `lane`'s.
 """
@@ -22,6 +22,8 @@ from smsroute.lane import Lane
 from smsroute.message import Blame, MessageClass, Part, State
 
 DEADLINE_BUCKET_S: Final = 10
+STALE_MIN: Final = 1000
+"""Entries of the heap that may be stale whatever its length."""
 
 
 class Queues:
@@ -80,6 +82,23 @@ class Queues:
         """Whether this part, which is due, waits for a later time still."""
         return part.part_id in self._waiting
 
+    def reschedule(self, part: Part, now: float) -> None:
+        """`part.due_at` is another than it was, for a part that is due."""
+        self.take(part)
+        self._waiting.pop(part.part_id, None)
+        self._thin()
+        self.put_at(part, now)
+
+    def _thin(self) -> None:
+        """What no longer waits leaves the heap with its time, which may be a month away: not while it is the most."""
+        if len(self._later) > 2 * len(self._waiting) + STALE_MIN:
+            self._later = [entry for entry in self._later if self._counts(entry[0], entry[1])]
+            heapq.heapify(self._later)
+
+    def _counts(self, at: float, part_id: str) -> bool:
+        entry = self._waiting.get(part_id)
+        return entry is not None and entry[1] == at
+
     def take(self, part: Part) -> None:
         """Out of its lane. A part that waits for later is skipped by `release` once it is no longer due."""
         lanes = self.lanes.get(part.carrier)
@@ -99,20 +118,22 @@ class Queues:
         return later[0][0] if later else float("inf")
 
     def set_back(self, seconds: float) -> None:
-        """The wall clock went back by so many seconds: what waits comes that much earlier by it."""
-        waiting = self._waiting
+        """The wall clock went back by so many seconds: what waits comes that much earlier by it, but for what waits for
+        the date its sender gave."""
         later: list[tuple[float, str, Part]] = []
         for at, part_id, part in self._later:
-            entry = waiting.get(part_id)
-            if entry is not None and entry[1] == at:
-                waiting[part_id] = (entry[0], at - seconds)
-                later.append((at - seconds, part_id, part))
+            if self._counts(at, part_id):
+                sooner = at if _dated(part) else at - seconds
+                self._waiting[part_id] = (self._waiting[part_id][0], sooner)
+                later.append((sooner, part_id, part))
         heapq.heapify(later)
         self._later = later
 
     def latest(self) -> float:
-        """When the last of those that wait for later comes, Unix seconds; -inf when none does."""
-        return max((at for _, at in self._waiting.values()), default=float("-inf"))
+        """When the last of those that wait for later comes, their sender's dates aside: Unix seconds; -inf when none
+        does."""
+        waits = (at for at, part_id, part in self._later if self._counts(at, part_id) and not _dated(part))
+        return max(waits, default=float("-inf"))
 
     def watch(self, part: Part, at: float) -> None:
         """Look at this part again at `at` (Unix seconds), or up to a bucket later."""
@@ -133,6 +154,17 @@ class Queues:
 
     def unwatch(self, part: Part) -> None:
         """It ended: its carrier may tell so a moment after its validity did, and an hour before we would."""
+        self._overlook(part)
+        if part.scheduled_at and self._waiting.pop(part.part_id, None) is not None:
+            self._thin()
+
+    def watch_anew(self, part: Part, expires_at: float) -> None:
+        """A part that is due is valid until then, from now on."""
+        self._overlook(part)
+        part.expires_at = expires_at
+        self.watch(part, expires_at)
+
+    def _overlook(self, part: Part) -> None:
         bucket = self._buckets.get(self._beyond.pop(part.part_id, int(part.expires_at // DEADLINE_BUCKET_S)))
         if bucket is not None:
             bucket.pop(part.part_id, None)
@@ -176,6 +208,11 @@ class Queues:
                 heapq.heappop(self._bucket_order)
                 del self._buckets[number]
         return expired, untold
+
+
+def _dated(part: Part) -> bool:
+    """Whether it waits for the date its sender gave."""
+    return part.scheduled_at == part.due_at
 
 
 def told_by(part: Part, grace_s: float) -> float:

@@ -201,6 +201,7 @@ def test_journal_numbers_keep_their_meaning() -> None:
         "Queried": 13,
         "Adopted": 14,
         "Closed": 15,
+        "Replaced": 18,
     }
     assert [int(state) for state in State] == [0, 1, 2, 3, 10, 12, 13, 14, 15, 17, 18]
     assert [int(cause) for cause in Cause] == list(range(18))

@@ -116,6 +116,17 @@ class Flight:
                     self.add(part_id, bind, rule.route.name, rule.network, reason, multipart)
         return rule.route.name, carrier
 
+    def book(
+        self, destination_addr: str, source_addr: str, esme: str, message_class: int, data_coding: int, at: float
+    ) -> tuple[str, str] | None:
+        """(route, carrier) of a part that is sent later, at `at` (Unix seconds); it is asked again when that has come,
+        so nothing is reserved. None when no route leads there."""
+        dispatch = self._dispatch
+        rule = dispatch.table.match(destination_addr, source_addr, esme, message_class, data_coding, at)
+        if rule is None:
+            return None
+        return rule.route.name, dispatch.plan(rule, message_class, self._now).best.carrier
+
     def add(self, part_id: str, bind: Bind, route: str, network: str, reason: str, multipart: str) -> None:
         """Reserve a place on `bind` for a part."""
         bind.reserve()

@@ -107,6 +107,8 @@ class Limits:
     # -- time a message has --------------------------------------------------------------------------------------------
     validity_default_s:         float = seconds(DAY, 1, 30 * DAY, "no validity_period given")
     validity_max_s:             float = seconds(7 * DAY, 1, 90 * DAY, "longer wishes are cut to a week")
+    schedule_max_s:             float = seconds(30 * DAY, 0, 90 * DAY, "further ahead: ESME_RINVSCHED")
+    schedule_past_s:            float = seconds(10, 0, DAY, "a date past by no more means now: clocks differ")
     query_after_s:              float = seconds(900, 1, 7 * DAY, "taken, no receipt: ask a carrier with query_sm")
     query_interval_s:           float = seconds(3600, 1, 7 * DAY, "and again, until its validity and grace end")
     query_wait_s:               float = seconds(300, 0, DAY, "beyond those: a last answer is waited for so long")

@@ -15,6 +15,10 @@ STRATEGIES
     one commit          The parts of a read and their first attempts share one group commit. The answers and the
                         carriers' bytes are written by the journal's writer right after it (`then`), so a session that
                         dies while its submits are on their way to the disk changes nothing: what is durable is sent.
+    held for its date   A submit with a schedule_delivery_time is ours until then: durable, in its carrier's name, and
+                        without a place on a bind (`smpp/schedule`).
+    replace if present  A submit with that flag ends, in its own commit, what it stands in for and no carrier has
+                        (`esmes/present`).
     answers in order    One write answers the whole read, refusals in their places.
 
 LIMITS
@@ -43,14 +47,15 @@ import structlog
 from smsroute.config import Config, Esme
 from smsroute.esmes.client import Client
 from smsroute.esmes.fullness import Fullness
+from smsroute.esmes.present import Key, Place, Present
 from smsroute.ids import MessageIds
 from smsroute.ledger import Ledger
-from smsroute.message import Accepted, AnyEvent
+from smsroute.message import Accepted, AnyEvent, Cause, Finished
 from smsroute.policy import admission
 from smsroute.policy.allowance import Allowance
 from smsroute.policy.loops import REFUSAL, Loops
 from smsroute.ports import Ports
-from smsroute.smpp import names, text, times
+from smsroute.smpp import names, schedule, text, times
 from smsroute.smpp.codec import Pdu, PduError, SubmitSm, build_responses, parse_sm
 from smsroute.smpp.quote import quotable
 from smsroute.smpp.validate import check_submit
@@ -69,6 +74,8 @@ ANSWER_SUBMITS: Final[Answer] = partial(build_responses, names.SUBMIT_SM)
 
 THROTTLED: Final = names.ESME_RTHROTTLED
 UDHI: Final = 0x40
+LEARN: Final = -1
+"""Not judged yet: what its ESME has waiting is to be known first."""
 
 
 class Flight(Protocol):
@@ -86,6 +93,11 @@ class Flight(Protocol):
     ) -> tuple[str, str] | None:
         """(route, carrier) the part will take, its place reserved if there is room now; None when no route leads
         there."""
+
+    def book(
+        self, destination_addr: str, source_addr: str, esme: str, message_class: int, data_coding: int, at: float
+    ) -> tuple[str, str] | None:
+        """(route, carrier) of a part that is sent later, at `at` (Unix seconds), as it looks now; None: no route."""
 
     def attempts(self, now: float) -> list[AnyEvent]:
         """The events that make the reserved attempts durable."""
@@ -106,6 +118,18 @@ class Books:
         self.looped = 0  # submits that came back
         self.looped_at = 0.0  # the last one, Unix seconds
         self.looped_of = ""  # whose it was
+
+
+class Read:
+    """What the submits of one read bring beside themselves."""
+
+    __slots__ = ("ends", "flight", "marks", "wall")
+
+    def __init__(self, flight: Flight, wall: float) -> None:
+        self.flight = flight
+        self.wall = wall  # Unix seconds
+        self.marks: list[int] = []  # of what is sent, for the loop guard
+        self.ends: list[AnyEvent] = []  # of what they stand in for
 
 
 class Accept:
@@ -130,12 +154,14 @@ class Accept:
         self._takeoff = takeoff
         self._ids = ids
         self._fullness = Fullness(ledger, journal, config.limits)
+        self._present = Present(ledger)
         self.books: dict[str, Books] = {}
         self.draining = False
 
     def adopt(self, config: Config) -> None:
         """Other rates, from now on; what passed in the last second counts against them."""
         now = self._ports.clock.monotonic()
+        self._present.forget(set(config.esmes))
         for name, books in self.books.items():
             esme = config.esmes.get(name)
             if esme is not None:
@@ -159,12 +185,13 @@ class Accept:
         flight = self._takeoff()
         answers: list[Row] = []
         events: list[AnyEvent] = []
-        marks: list[int] = []
+        read = Read(flight, wall)
         self._loops.pass_time(monotonic)
         for pdu in pdus:
-            judged = refusal or (
-                self._judge(client, esme, pdu, wall, flight, marks) if len(events) < granted else THROTTLED
-            )
+            judged = refusal or (self._judge(client, esme, pdu, read) if len(events) < granted else THROTTLED)
+            if judged == LEARN:
+                await self._present.learn(esme.name)
+                judged = self._judge(client, esme, pdu, read)
             if isinstance(judged, int):
                 books.refused[judged] += 1
                 answers.append((judged, pdu.sequence_number, ""))
@@ -177,13 +204,14 @@ class Accept:
         accepted = len(events)
         places = 1 if as_one else accepted
         client.unanswered += places
+        events.extend(read.ends)  # before the attempts: what ends with this commit does not leave with it
         events.extend(flight.attempts(wall))
 
         def then(error: StoreError | None) -> None:
             client.unanswered -= places
             if error is None:
                 books.accepted += accepted
-                self._loops.sent(marks, esme.name)
+                self._loops.sent(read.marks, esme.name)
             else:
                 sick = _status_of(error)
                 books.refused[sick] += accepted
@@ -226,15 +254,27 @@ class Accept:
             room = offered
         return books.allowance.take(max(0, min(offered, room)), monotonic)
 
-    def _judge(
-        self, client: Client, esme: Esme, pdu: Pdu, wall: float, flight: Flight, marks: list[int]
-    ) -> Accepted | int:
-        """The event that accepts a submit, its place reserved; or the status that refuses it. Adds to `marks`."""
+    def terms(self, esme: Esme) -> schedule.Terms:
+        """What this ESME's messages may wish of time."""
+        limits = self._limits
+        return schedule.Terms(esme.validity_s, limits.validity_max_s, limits.schedule_max_s, limits.schedule_past_s)
+
+    def _judge(self, client: Client, esme: Esme, pdu: Pdu, read: Read) -> Accepted | int:
+        """The event that accepts a submit, its place reserved; or the status that refuses it. Adds to `read`."""
+        wall, flight, body, due_at = read.wall, read.flight, pdu.body, 0.0
         try:
-            submit = parse_sm(pdu.body)
+            submit = parse_sm(body)
             check_submit(submit, wall)
+            if submit.schedule_delivery_time:
+                due_at, expires_at, body = self._held(esme, submit, body, wall)
+            elif submit.validity_period:
+                expires_at = times.parse(submit.validity_period, wall) or 0.0  # checked above
+            else:
+                expires_at = wall + esme.validity_s
         except PduError as error:
             return error.command_status
+        if submit.replace_if_present_flag and esme.name not in self._present.esmes:
+            return LEARN
         destination_addr, source_addr = submit.destination_addr, submit.source_addr
         refused = admission.check(destination_addr, source_addr)
         if refused is not None:
@@ -248,9 +288,6 @@ class Accept:
         by_service_type = esme.class_by.get("service_type")
         if by_service_type is not None and submit.service_type:
             message_class = by_service_type.get(submit.service_type, message_class)
-        expires_at = wall + esme.validity_s
-        if submit.validity_period:
-            expires_at = times.parse(submit.validity_period, wall) or expires_at  # checked above
         multipart, parts, number = "", 0, 0
         if submit.esm_class & UDHI or submit.tlv:
             part_of = text.concat(submit.esm_class, submit.short_message, submit.tlv)
@@ -260,16 +297,14 @@ class Accept:
         if esme.senders and not self._may_send_as(esme, source_addr):
             return THROTTLED
         part_id = self._ids.make(wall)
-        placed = flight.place(
-            part_id, destination_addr, source_addr, esme.name, message_class, submit.data_coding, multipart
-        )
+        to_whom = (destination_addr, source_addr, esme.name, message_class, submit.data_coding)
+        placed = flight.book(*to_whom, due_at) if due_at else flight.place(part_id, *to_whom, multipart)
         if placed is None:
             return names.ESME_RINVDSTADR
         if mark:
-            marks.append(mark)
-        kept: bytes | None = b""
-        if esme.text != "forget":
-            kept = None if esme.text == "keep" else quotable(pdu.body, submit)
+            read.marks.append(mark)
+        if esme.name in self._present.esmes:
+            self._stand_in(submit, (esme.name, body[: submit.text_at]), part_id, (multipart, number), read)
         return Accepted(
             part_id,
             wall,
@@ -277,22 +312,53 @@ class Accept:
             message_class,
             source_addr,
             destination_addr,
-            pdu.body[: submit.end_at],  # stray octets behind the last TLV go no further
+            body[: submit.end_at],  # stray octets behind the last TLV go no further
             submit.text_at,
             submit.registered_delivery & 3,
-            min(expires_at, wall + self._limits.validity_max_s),
+            min(expires_at, (due_at or wall) + self._limits.validity_max_s),
             *placed,
             multipart,
             client.number,
             parts,
             submit.data_coding,
-            kept=kept,
+            kept=b"" if esme.text == "forget" else self.kept(esme, pdu.body, submit),
             number=number,
             as_one=parts > 1 and esme.receipts == "message",
+            due_at=due_at,
         )
+
+    def _held(self, esme: Esme, submit: SubmitSm, body: bytes, wall: float) -> tuple[float, float, bytes]:
+        """(due at, expires at, body) of a submit with a date. Raises PduError."""
+        terms = self.terms(esme)
+        due_at = schedule.due_at(submit.schedule_delivery_time, wall, terms)
+        expires_at = schedule.expires_at(submit.validity_period, wall, due_at, terms)
+        return due_at, expires_at, schedule.dateless(body, submit, expires_at)
+
+    def _stand_in(self, submit: SubmitSm, key: Key, part_id: str, place: Place, read: Read) -> None:
+        """Know it as one that waits; end what it stands in for."""
+        if submit.replace_if_present_flag:
+            ended = self._present.replaced_by(key, place)
+            if ended:
+                why = f"its sender replaced it by {part_id}"
+                read.ends.append(Finished(read.wall, ended, Cause.CANCELLED, "", why))
+        self._present.add(key, part_id, place)
+
+    @staticmethod
+    def kept(esme: Esme, body: bytes, submit: SubmitSm) -> bytes | None:
+        """What is kept of a text once it is needed no more, as `Part.kept` says."""
+        if esme.text == "forget":
+            return b""
+        return None if esme.text == "keep" else quotable(body, submit)
 
     def _may_send_as(self, esme: Esme, source_addr: str) -> bool:
         return self.books[esme.name].allowance.take_of(source_addr, self._ports.clock.monotonic())
+
+    def mark(self, submit: SubmitSm, esme: Esme) -> None:
+        """The text of a message of this ESME's is another than it was: it may come back like any other."""
+        if self._loops.on:
+            mark = self._loops.mark(submit.source_addr, submit.destination_addr, submit.user_data(), esme.name)
+            if mark:
+                self._loops.sent([mark], esme.name)
 
     def _came_back(self, esme: Esme, submit: SubmitSm, wall: float) -> int:
         """Refuse a message that went round, count it, and tell people once a window."""

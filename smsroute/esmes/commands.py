@@ -1,4 +1,5 @@
-"""What an ESME asks about its messages: query_sm, cancel_sm. And submits in other words: data_sm, submit_multi.
+"""What an ESME asks about its messages: query_sm, cancel_sm, replace_sm. And submits in other words: data_sm,
+submit_multi.
 
 Rules:
 - A message is known by our id, to the ESME whose it is; for anybody else it does not exist. A source_addr that is given
@@ -6,6 +7,9 @@ Rules:
 - query_sm asks memory, then the store: what was told once is told again, as long as history is kept.
 - cancel_sm ends what no carrier has or may have: once an attempt was taken, or is in doubt, it is too late
   (ESME_RCANCELFAIL). ESME_ROK leaves after the end is durable; a receipt, where one was asked for, says DELETED.
+- replace_sm changes what no carrier has or may have: once an attempt left, or is in doubt, it is too late
+  (ESME_RREPLACEFAIL), as it is for another source. It keeps its id and its turn. ESME_ROK leaves after it is durable.
+- A message that waits for the date its sender gave is SCHEDULED to a session of SMPP 5.0, ENROUTE to older ones.
 - submit_multi is fanned out: a message of its own, with id and receipt, for each recipient; it takes one place in the
   window, and each recipient one of the rate.
 - cancel_sm without an id ends all that waits from that source to that destination (SMPP 3.4 section 4.9).
@@ -26,16 +30,17 @@ from smsroute.esmes.accept import Accept, Answer, Row
 from smsroute.esmes.client import Client
 from smsroute.esmes.deliver import MESSAGE_STATE
 from smsroute.ledger import Ledger
-from smsroute.message import Blame, Cause, Finished, Part, State
+from smsroute.message import AnyEvent, Cause, Finished, Part, Replaced, State
 from smsroute.ports import Ports
-from smsroute.smpp import data, multi, names, times
-from smsroute.smpp.codec import Pdu, PduError, build_responses, decode, encode, pdu
+from smsroute.replacing import free
+from smsroute.smpp import data, multi, names, replace, schedule, times
+from smsroute.smpp.codec import Decoded, Pdu, PduError, build_responses, decode, encode, pdu
 from smsroute.store.base import Reader, StoreError
 from smsroute.store.journal import Journal
 
 log: Final = structlog.get_logger("smsroute.commands")
 
-SERVED: Final = frozenset({names.QUERY_SM, names.CANCEL_SM, names.DATA_SM, names.SUBMIT_MULTI})
+SERVED: Final = frozenset({names.QUERY_SM, names.CANCEL_SM, names.REPLACE_SM, names.DATA_SM, names.SUBMIT_MULTI})
 ANSWER_DATA: Final[Answer] = partial(build_responses, names.DATA_SM)
 LOOKED_AT_ONCE: Final = 5000
 """Parts looked at between two turns of the loop, in a cancel without an id: some 2 ms."""
@@ -63,8 +68,14 @@ class Commands:
                 if request.command_id == names.SUBMIT_MULTI:
                     await self._fan_out(client, request)
                     continue
-                fields = decode(pdu(request.command_id, 0, request.sequence_number, request.body)).fields
-                answer = await (self._query if request.command_id == names.QUERY_SM else self._cancel)(client, fields)
+                asked = decode(pdu(request.command_id, 0, request.sequence_number, request.body))
+                answer: dict[str, Any] | int
+                if request.command_id == names.QUERY_SM:
+                    answer = await self._query(client, asked.fields)
+                elif request.command_id == names.REPLACE_SM:
+                    answer = await self._replace(client, asked)
+                else:
+                    answer = await self._cancel(client, asked.fields)
             except PduError as error:
                 answer = error.command_status
             answered = request.command_id | names.RESPONSE
@@ -106,9 +117,71 @@ class Commands:
         return {
             "message_id": part.part_id,
             "final_date": times.render(part.ended_at) if part.final else "",
-            "message_state": MESSAGE_STATE.get(part.state, names.MessageState.ENROUTE),
+            "message_state": self._state(client, part),
             "error_code": int(part.err) if part.err.isdecimal() and int(part.err) < 256 else 0,
         }
+
+    def _state(self, client: Client, part: Part) -> int:
+        dated = part.due_at == part.scheduled_at > self._ports.clock.wall() and free(part)
+        if dated and client.version >= names.VERSION_5_0:
+            return names.MessageState.SCHEDULED
+        return MESSAGE_STATE.get(part.state, names.MessageState.ENROUTE)
+
+    async def _replace(self, client: Client, asked: Decoded) -> int:
+        fields, esme = asked.fields, client.esme
+        assert esme is not None
+        try:
+            part = await self._find(client, fields)
+        except StoreError:
+            return names.ESME_RREPLACEFAIL  # not in memory: it is not due any more, whatever else it is
+        if isinstance(part, int):
+            return names.ESME_RREPLACEFAIL if part == names.ESME_RINVSRCADR else part
+        if self._ledger.parts.get(part.part_id) is not part or not free(part):
+            return names.ESME_RREPLACEFAIL
+        now, terms, written = self._ports.clock.wall(), self._accept.terms(esme), fields["schedule_delivery_time"]
+        body, submit = replace.replaced(part.body, fields, asked.tlvs, now)
+        due_at = schedule.due_at(written, now, terms) or (now if written else 0.0)
+        base = due_at or max(part.due_at, now)
+        expires_at = part.expires_at
+        if fields["validity_period"]:
+            expires_at = schedule.expires_at(submit.validity_period, now, base, terms)
+        elif due_at and not submit.validity_period:
+            expires_at = schedule.expires_at("", now, due_at, terms)
+        if expires_at <= base:
+            raise PduError("it would be sent after its validity", names.ESME_RINVSCHED, command_id=names.REPLACE_SM)
+        if part.scheduled_at or due_at:
+            body = schedule.dateless(body, submit, expires_at)
+        said = Replaced(
+            part.part_id,
+            now,
+            body,
+            submit.registered_delivery & 3,
+            expires_at,
+            due_at,
+            self._accept.kept(esme, body, submit),
+        )
+        self._accept.mark(submit, esme)
+        queues = self._ledger.queues
+        if due_at:
+            queues.take(part)  # nobody sends it while its date is written down
+        sick = await self._durable([said])
+        if part.body is body:
+            return names.ESME_ROK
+        # As it stands now that it was applied: an attempt written down a moment before is ahead of us.
+        if part.state == State.DUE and not queues.waits(part):
+            queues.put(part)
+        return sick or names.ESME_RREPLACEFAIL
+
+    async def _durable(self, events: list[AnyEvent]) -> int:
+        """Commit them; ESME_RSYSERR when that cannot be, else 0."""
+        sick: list[StoreError] = []
+
+        def then(error: StoreError | None) -> None:
+            if error is not None:
+                sick.append(error)
+
+        await self._journal.commit(events, then)
+        return names.ESME_RSYSERR if sick else names.ESME_ROK
 
     async def _cancel(self, client: Client, fields: dict[str, Any]) -> int:
         if fields["message_id"]:
@@ -121,7 +194,7 @@ class Commands:
             to = fields["destination_addr"]
             if (to and to != part.destination_addr) or self._ledger.parts.get(part.part_id) is not part:
                 return names.ESME_RCANCELFAIL
-            if not _free(part):
+            if not free(part):
                 return names.ESME_RCANCELFAIL
             return await self._end([part])
         parts = await self._waiting(client, fields)
@@ -130,16 +203,10 @@ class Commands:
     async def _end(self, parts: list[Part]) -> int:
         """End these, and say so once it is durable. One that left meanwhile is too late, and the others are ended."""
         now = self._ports.clock.wall()
-        sick: list[StoreError] = []
-
-        def then(error: StoreError | None) -> None:
-            if error is not None:
-                sick.append(error)
-
         ids = [part.part_id for part in parts]
-        await self._journal.commit([Finished(now, ids, Cause.CANCELLED, "", "its sender cancelled it")], then)
+        sick = await self._durable([Finished(now, ids, Cause.CANCELLED, "", "its sender cancelled it")])
         if sick:
-            return names.ESME_RSYSERR
+            return sick
         # As it stands now that it was applied: an attempt written down a moment before is ahead of us.
         ended = [part.state == State.DELETED for part in parts]
         return names.ESME_ROK if all(ended) else names.ESME_RCANCELFAIL
@@ -155,10 +222,10 @@ class Commands:
                 part = self._ledger.parts.get(part_id)
                 if part is None or part.state != State.DUE or part.esme != esme:
                     continue
-                if part.source_addr == source and part.destination_addr == to and _free(part):
+                if part.source_addr == source and part.destination_addr == to and free(part):
                     found.append(part)
             await trio.lowlevel.checkpoint()
-        return [part for part in found if _free(part)]
+        return [part for part in found if free(part)]
 
     async def _find(self, client: Client, fields: dict[str, Any]) -> Part | int:
         """The message meant, or ESME_RINVMSGID for none of this ESME's, ESME_RINVSRCADR for another sender's."""
@@ -171,10 +238,3 @@ class Commands:
             return names.ESME_RINVMSGID
         source = fields["source_addr"]
         return part if not source or source == part.source_addr else names.ESME_RINVSRCADR
-
-
-def _free(part: Part) -> bool:
-    """Whether no carrier has it, or may have: it waits, and every attempt was refused or never left."""
-    return part.state == State.DUE and all(
-        attempt.withdrawn or attempt.blame not in (-1, Blame.OK, Blame.UNKNOWN) for attempt in part.attempts
-    )

@@ -107,7 +107,9 @@ def waits_for(part: Part, now: float) -> str:
     """What has to happen next, and since when it has not; "" for a message at rest."""
     if part.state == State.DUE:
         since = part.attempts[-1].responded_at if part.attempts else part.accepted_at
-        turn = f"its next try in {age(part.due_at - now)}" if part.due_at > now else f"its turn at {part.carrier}"
+        turn = f"its turn at {part.carrier}"
+        if part.due_at > now:
+            turn = f"its {'date' if part.due_at == part.scheduled_at else 'next try'} in {age(part.due_at - now)}"
         why = f": {part.why}" if part.why else ""
         return f"waits {age(now - max(since, part.accepted_at))} for {turn}{why}"
     if part.state == State.ATTEMPTED:

@@ -28,6 +28,7 @@ from smsroute.message import (
     Told,
     Withdrawn,
 )
+from tests.ledger.naive_dates import Dates
 from tests.ledger.naive_message import Messages
 from tests.ledger.naive_page import Page, Try
 
@@ -36,7 +37,7 @@ RECEIPT_STATES = (State.DELIVERED, State.EXPIRED, State.DELETED, State.UNDELIVER
 RECEIPT_STATES += (State.ACCEPTED,)
 
 
-class Naive(Messages):
+class Naive(Messages, Dates):
     """See the module."""
 
     def __init__(self, *, orphans_max: int, multiparts_max: int, multipart_ttl_s: float, id_repeats_max: int) -> None:
@@ -110,6 +111,7 @@ class Naive(Messages):
     def _accepted(self, event: Accepted) -> None:
         page = Page(event, len(self.pages), carrier=event.carrier, route=event.route, due_at=event.at)
         self.pages[event.part_id] = page
+        self._put_off(page, event)
         self.newest = max(self.newest, event.part_id)
         self.tally["accepted"] += 1
         if event.multipart:

@@ -28,6 +28,7 @@ from smsroute.message import (
     OrphansAged,
     Queried,
     Receipted,
+    Replaced,
     Requeued,
     Responded,
     Started,
@@ -161,6 +162,7 @@ class Walk:
         wants, multipart = rng.choice([0, 1, 1, 1, 2, 3]), rng.choice(["", "", "m 2", "m 3", "n 2"])
         total = int(multipart[-1:] or 0)  # the key tells it
         as_one = rng.random() < 0.6
+        later = rng.choice([0.0, 0.0, 0.0, 0.5, 10.0])
         events: list[AnyEvent] = []
         ids: list[str] = []
         for _ in range(rng.randint(1, 3)):
@@ -185,6 +187,7 @@ class Walk:
                     number=rng.randint(min(1, total), total),
                     kept=rng.choice([b"", b"", b"address te", None]),
                     as_one=as_one,
+                    due_at=at + later if later else 0.0,
                 )
             )
         if rng.random() < 0.6:
@@ -199,6 +202,14 @@ class Walk:
     def withdraw(self) -> None:
         """The link was gone before a byte left."""
         self._say(Withdrawn(self._later(), self._some(State.ATTEMPTED), "link gone"))
+
+    def replace(self) -> None:
+        """Its sender says something else, maybe for another day; the part may have left by then."""
+        at, rng = self._later(), self.rng
+        part_id = self._some(State.DUE)[0]
+        date = rng.choice([0.0, 0.0, at, at + 10, at + 40])
+        kept = rng.choice([b"", b"address ne", None])
+        self._say(Replaced(part_id, at, b"address news", rng.randint(0, 3), at + rng.choice([30, 90]), date, kept))
 
     def take_on(self) -> None:
         """A carrier takes parts; one may be of an attempt that was given up."""
