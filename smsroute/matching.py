@@ -17,7 +17,7 @@ write down what they decided.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, ValuesView
+from collections.abc import Iterable, Iterator, Mapping, ValuesView
 from itertools import islice
 from typing import Final
 
@@ -111,8 +111,12 @@ class Ids:
             return None
         earlier = self._earlier.get((carrier, key)) if self._earlier else None
         if earlier is not None:
-            return _choose([*earlier, holder], number)
+            return choose([*earlier, holder], number)
         return (*holder, same_number(number, holder[0].destination_addr))
+
+    def named(self, carrier: str) -> Mapping[str, Holder]:
+        """The attempts that `carrier` gave an id, the newest of each key."""
+        return self._named.get(carrier, {})
 
     def names(self, carrier: str, key: str) -> bool:
         """Whether `carrier` calls any attempt in memory so."""
@@ -159,7 +163,7 @@ class Ids:
             self._put(carrier, key, part, index)
 
 
-def _choose(holders: list[Holder], number: str) -> Found | None:
+def choose(holders: list[Holder], number: str) -> Found | None:
     """Of those that bear one id, oldest first."""
     fit = [holder for holder in holders if same_number(number, holder[0].destination_addr)]
     some = fit or holders

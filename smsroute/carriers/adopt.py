@@ -12,6 +12,7 @@ IDEA
 
 PSEUDOCODE
     responses durable: for each part taken, for each receipt parked for its number: does its naming mean this attempt?
+    rule changed:      what is open is named by the new one too (`renamed`), then as if learnt
     something learnt:  the receipts parked at that carrier are asked again, `adopt_orphans_max` a round
     each round:        for a slice of the numbers with an attempt in doubt:
         pairs of (parked receipt, attempt) that agree; one whose receipt and attempt stand in no other pair is Adopted
@@ -99,6 +100,12 @@ class Adoption:
         if not self._started:
             self._started = True
             for carrier in {orphan.carrier for orphan in orphans.values()}:
+                self.learnt(carrier)
+        for carrier, station in self._board.stations.items():
+            naming = station.naming
+            if naming.renamed.step(self._board.ledger, naming.key_of, self._board.limits.adopt_renamed_max) and len(
+                orphans
+            ):
                 self.learnt(carrier)
         if not len(orphans):
             self._again.clear()

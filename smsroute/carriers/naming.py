@@ -19,6 +19,7 @@ from typing import Final
 
 import structlog
 
+from smsroute.carriers.renamed import Renamed
 from smsroute.config import Limits
 from smsroute.config.dialect import Dialect
 from smsroute.ledger import Ledger
@@ -42,26 +43,34 @@ class Naming:
         """`unanswered`: whether a message to this number is at the carrier, and its response awaited."""
         self._carrier = carrier
         self.unanswered = unanswered
+        self.renamed = Renamed(carrier)
+        self._dialect = dialect
         self.adopt(dialect)
         self.learner = Learner(limits.auto_evidence_min, limits.auto_contradictions_max, limits.auto_samples_min)
 
     def adopt(self, dialect: Dialect) -> None:
         """The dialect as a new config has it."""
-        self._dialect = dialect
+        before, self._dialect = self._dialect, dialect
+        if (before.ids, before.match_by) != (dialect.ids, dialect.match_by):
+            self.renamed.begin()
         self.learns = dialect.ids == "auto" and dialect.match_by == "id"  # it goes by evidence
         self._by_rule = dialect.ids != "auto" and dialect.match_by == "id"
 
     def response_key(self, message_id: str, destination_addr: str) -> str:
         """What a message is kept under, from the id of its response; "" for none."""
+        if self.learns:
+            return self.learner.response_key(message_id)
+        return self.key_of(message_id, destination_addr)
+
+    def key_of(self, message_id: str, destination_addr: str) -> str:
+        """The same, and nothing is learnt from it."""
         if self._dialect.match_by == "destination":
             return NUMBER + digits(destination_addr)
-        if self._dialect.ids == "auto":
-            return self.learner.response_key(message_id)
         return receipt.response_key(self._dialect.ids, message_id)
 
     def find(self, ids: Ids, number: str, ledger: Ledger, now: float, again: bool = False) -> tuple[str, Holder] | None:
-        """The attempt in memory that a receipt means, and the key it was found by. `number`: whose handset it speaks
-        of; `now`: Unix seconds; `again`: it was asked for before, in vain."""
+        """The attempt in memory that a receipt means, and the key it bears. `number`: whose handset it speaks of;
+        `now`: Unix seconds; `again`: it was asked for before, in vain."""
         plain = self.learner.plain(ids) if self.learns else ""
         if plain:  # nearly all of them
             hit = ledger.ids.find(self._carrier, plain, number)
@@ -69,16 +78,16 @@ class Naming:
                 return plain, hit[:2]
         keys = self.candidates(ids, number)
         if self._by_rule and keys:  # the first key is believed whatever the number
-            hit = ledger.ids.find(self._carrier, keys[0], number)
+            hit = self._at(keys[0], number, ledger)
             if hit is not None:
-                return keys[0], hit[:2]
+                return _key(hit), hit[:2]
         found = self._known(keys, number, ledger)
         hits = [(key, (hit[0].part_id, hit[1]), hit[2]) for key, hit in found.items()]
         key = self._believed(ids, keys, hits, now, again)
         if key:
             if self._dialect.match_by == "destination" and self._another(found[key][0].part_id, number, ledger):
                 return None
-            return key, found[key][:2]
+            return _key(found[key]), found[key][:2]
         if self.learns and not found and not again:
             self._doubt(ids, number, ledger, now)
         return None
@@ -126,8 +135,12 @@ class Naming:
         return bool(news)
 
     def _known(self, keys: Sequence[str], number: str, ledger: Ledger) -> dict[str, Found]:
-        hits = ((key, ledger.ids.find(self._carrier, key, number)) for key in keys)
+        hits = ((key, self._at(key, number, ledger)) for key in keys)
         return {key: hit for key, hit in hits if hit is not None}
+
+    def _at(self, key: str, number: str, ledger: Ledger) -> Found | None:
+        hit = ledger.ids.find(self._carrier, key, number)
+        return self.renamed.find(ledger, key, number) if hit is None else hit
 
     def _another(self, part_id: str, number: str, ledger: Ledger) -> bool:
         """Whether the carrier may have one more open message to this handset, which no response has named."""
@@ -145,3 +158,9 @@ class Naming:
         keys = self.learner.doubts(ids)
         found = self._known(keys, number, ledger)
         self.learner.judge(ids, [(key, (hit[0].part_id, hit[1]), hit[2]) for key, hit in found.items()], now)
+
+
+def _key(found: Found) -> str:
+    """What this attempt is kept under."""
+    attempt = found[0].attempts[found[1]]
+    return attempt.key or attempt.carrier_message_id

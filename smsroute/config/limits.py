@@ -98,6 +98,7 @@ class Limits:
     adopt_skew_s:               float = seconds(90, 1, DAY, "a carrier's submit date and ours: minutes, and clocks")
     adopt_numbers_max:          int   = count(500, 1, 1_000_000, "handsets with a part in doubt, looked at in a round")
     adopt_orphans_max:          int   = count(500, 1, 1_000_000, "parked receipts asked again in a round: some 5 ms")
+    adopt_renamed_max:          int   = count(5_000, 1, 1_000_000, "named under an older `ids:`, looked at in a round")
     id_repeats_max:             int   = count(5, 2, 10_000, "an id a carrier gives so often in a row is none")
     multiparts_max:             int   = count(100_000, 1, 10_000_000, "multipart messages whose way is remembered")
     outbind_interval_s:         float = seconds(30, 0.1, DAY, "between calls to an ESME that waits for an outbind")
