@@ -43,7 +43,7 @@ def calm(seed: int, **temperament: Any) -> Options:
     esmes = tuple(
         attrs.evolve(
             one,
-            config=attrs.evolve(one.config, validity_s=VALIDITY_S, default_class=MessageClass.INFO),
+            config=attrs.evolve(one.config, validity_s=VALIDITY_S, default_class=MessageClass.INFO, receipts="part"),
             settings=attrs.evolve(one.settings, resubmit_doubted=False),
             workload=attrs.evolve(one.workload, registered_delivery=1),
         )
