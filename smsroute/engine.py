@@ -58,7 +58,7 @@ from smsroute.ports import Listener, Ports
 from smsroute.routing.table import Table
 from smsroute.store.base import Store
 from smsroute.store.journal import Journal
-from smsroute.tls import DoorTls
+from smsroute.tls import DoorTls, expiries
 
 log: Final = structlog.get_logger("smsroute.engine")
 
@@ -101,6 +101,7 @@ class Engine:
         self.dispatch.decided = self.decisions.decided
         self.listeners: list[Listener] = []
         self._certificates: dict[str, DoorTls] = {}  # of the doors that have one, by address
+        self.expiries: dict[tuple[str, str], float] = {}  # when a certificate we show ends, by ("door", address)
         self.draining = False
         self._stop = trio.Event()
 
@@ -177,15 +178,23 @@ class Engine:
             if tls is not None:
                 self._certificates[f"{listen.host}:{listen.port}"] = tls
             self.listeners.append(await self.ports.network.listen(listen.host, listen.port, tls))
+        self._read_expiries()
 
     def _renew_certificates(self) -> None:
         """The doors' certificates as their files have them now; `tls.prove` has tried them a moment ago."""
+        self._read_expiries()
         for door, tls in self._certificates.items():
             try:
                 if tls.renew():
                     log.info("door.certificate_renewed", door=door)
             except OSError as error:
                 log.error("door.certificate_kept", door=door, reason=str(error))
+
+    def _read_expiries(self) -> None:
+        try:
+            self.expiries = expiries(self.config)
+        except (OSError, ValueError) as error:  # health goes on with what it knew
+            log.error("certificate.unread", reason=str(error))
 
     async def _doubt_what_was_in_flight(self) -> None:
         now = self.ports.clock.wall()

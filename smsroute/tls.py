@@ -63,6 +63,21 @@ def prove(config: Config) -> Iterator[ConfigError]:
                 yield from _faults(bind.tls, server=False)
 
 
+def expiries(config: Config) -> dict[tuple[str, str], float]:
+    """When the certificates that we show end, Unix seconds: of doors by address, and of carriers that ask for ours. Of
+    a chain the first to end counts. Raises OSError and ValueError for files that are no good."""
+    shown = [("door", f"{door.host}:{door.port}", door.tls) for door in config.listen]
+    shown += [("carrier", carrier.name, bind.tls) for carrier in config.carriers.values() for bind in carrier.binds]
+    return {(what, name): _expires_at(tls.certificate) for what, name, tls in shown if tls and tls.certificate}
+
+
+def _expires_at(certificate: Path) -> float:
+    from cryptography import x509  # 40 ms, and most configs have no certificate
+
+    chain = x509.load_pem_x509_certificates(certificate.read_bytes())
+    return min(one.not_valid_after_utc.timestamp() for one in chain)
+
+
 def _faults(tls: Tls, *, server: bool) -> Iterator[ConfigError]:
     if tls.ca is not None:
         try:

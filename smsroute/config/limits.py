@@ -146,6 +146,8 @@ class Limits:
     outbox_receipts_max:        int   = count(10_000_000, 1, 1 << 40, "owed to one ESME in all; beyond, the oldest go")
     outbox_ttl_s:               float = seconds(7 * DAY, 1, 90 * DAY, "a receipt nobody fetches is given up")
     memory_warning_share:       float = decimal(0.8, 0.01, 1, "of open_messages_max in memory: health warns")
+    certificate_warning_s:      float = seconds(14 * DAY, 0, 365 * DAY, "a certificate ends so soon: health warns")
+    certificate_critical_s:     float = seconds(2 * DAY, 0, 365 * DAY, "and calls it critical")
     checkpoint_warning_s:       float = seconds(60, 1, DAY, "no checkpoint for so long: health warns")
     quality_warning:            float = decimal(0.7, 0, 1, "a carrier below: health warns. Full windows alone: 0.8")
     orphans_warning_share:      float = decimal(0.1, 0, 1, "of a carrier's receipts match nothing: health warns")

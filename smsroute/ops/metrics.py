@@ -50,6 +50,8 @@ def _engine(document: Document) -> Iterator[Family]:
     yield "uptime_seconds", "gauge", "Since the engine started.", [({}, document["uptime_s"])]
     refused = document["config"]["reload_refused"]
     yield "config_last_reload_successful", "gauge", "0 while a refused one stands.", [({}, int(refused is None))]
+    ends = [({"of": one["of"], "name": one["name"]}, one["expires_in_s"]) for one in document["certificates"]]
+    yield "certificate_expires_seconds", "gauge", "Until a certificate we show ends.", ends
     yield "draining", "gauge", "1 while the engine stops.", [({}, int(document["draining"]))]
     yield "store_failing", "gauge", "1 while the store takes no events.", [({}, int(store["failing"] is not None))]
     yield "store_commits_total", "counter", "Group commits since the start.", [({}, store["commits"])]

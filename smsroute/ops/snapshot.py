@@ -138,6 +138,7 @@ class Engine(Protocol):
     started_at: float
     draining: bool
     revision: Revision
+    expiries: dict[tuple[str, str], float]
 
     @property
     def dispatch(self) -> Dispatch: ...
@@ -177,6 +178,10 @@ def snapshot(engine: Engine, look_faults: int = 0, drained_at: Mapping[str, floa
             "reload_refused": engine.revision.refused or None,
             "reload_refused_at": iso(engine.revision.refused_at) if engine.revision.refused else None,
         },
+        "certificates": [
+            {"of": of, "name": name, "expires_at": iso(at), "expires_in_s": round(at - wall)}
+            for (of, name), at in engine.expiries.items()
+        ],
         "carriers": carriers(engine, drained_at),
         "alarms": alarms(engine, wall),
         "routes": [],

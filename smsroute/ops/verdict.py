@@ -4,7 +4,8 @@ Rules:
 - critical: messages cannot come in or cannot go out. The store takes nothing, memory is full, or every carrier of a
   route is out.
 - warning: something is sick and the rest carries it. A carrier, network or bind is out or does badly, receipts match
-  nothing or wait long for an ESME, an alarm rings (`routing.alarms`), checkpoints stand still, memory fills.
+  nothing or wait long for an ESME, an alarm rings (`routing.alarms`), checkpoints stand still, memory fills, a
+  certificate of ours soon ends (two days before, critical).
 - What a person drained is no fault; it counts when nothing is left beside it.
 - Pure: a document and the config give the verdict.
 
@@ -32,6 +33,14 @@ def judge(document: Document, config: Config) -> None:
         reasons.append({"severity": severity, "what": what, "name": name, "reason": why, "since": since})
 
     _store(document, config, say)
+    for one in document["certificates"]:
+        left_s, limits = one["expires_in_s"], config.limits
+        when = (
+            f"its certificate {'ends in' if left_s > 0 else 'ended'} {age(abs(left_s))}{'' if left_s > 0 else ' ago'}"
+        )
+        if left_s < limits.certificate_warning_s:
+            severity = "critical" if left_s < limits.certificate_critical_s else "warning"
+            say(severity, one["of"], one["name"], f"{when}, {one['expires_at']}")
     refused = document["config"]["reload_refused"]
     if refused is not None:
         why = f"the last reload was refused, the config before it runs: {refused}"

@@ -13,7 +13,9 @@ import trio
 import trustme
 
 from smsroute.config import ConfigErrors
+from smsroute.ops.metrics import metrics
 from smsroute.ops.reload import Reloads
+from smsroute.ops.snapshot import snapshot
 from smsroute.ports import SystemNetwork
 from smsroute.smpp import names
 from smsroute.smpp.codec import build_sm, encode, pdu
@@ -280,3 +282,30 @@ async def _all(raw: Raw) -> bytes:
     except trio.BrokenResourceError:
         pass
     return data
+
+
+class TestExpiry:
+    @pytest.mark.parametrize(
+        ("days", "severity", "words"),
+        [(30, None, ""), (10, "warning", "ends in"), (1, "critical", "ends in"), (-1, "critical", "ended")],
+    )
+    async def test_health_tells_before_a_certificate_ends(
+        self, folder: Path, days: int, severity: str | None, words: str
+    ) -> None:
+        """The door's own, or one of its chain: in time to renew it, and a reload with the new one clears it. Metrics
+        have the seconds."""
+        end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+        start = end - datetime.timedelta(days=60)
+        put(folder, "server", AUTHORITY.issue_cert("localhost", not_before=start, not_after=end))
+        write_config(folder, listen=door())
+        async with open_engine(folder) as it:
+            document = snapshot(it.engine)
+            told = [one for one in document["reasons"] if one["what"] == "door"]
+            assert [one["severity"] for one in told] == ([severity] if severity else [])
+            assert all(one["name"] == "127.0.0.1:0" and words in one["reason"] for one in told)
+            line = next(line for line in metrics(document).splitlines() if line.startswith("smsroute_certificate"))
+            assert 'of="door"' in line
+            assert abs(float(line.split()[-1]) - days * 86400) < 120
+            put(folder, "server", AUTHORITY.issue_cert("localhost"))
+            assert (await _reload(it.engine, folder))["reloaded"]
+            assert not [one for one in snapshot(it.engine)["reasons"] if one["what"] == "door"]
