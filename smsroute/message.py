@@ -112,7 +112,7 @@ class Part(msgspec.Struct, array_like=True, gc=False):
     @property
     def owes_receipt(self) -> bool:
         """Whether, in its final state, the ESME is to be told, by a receipt of this part."""
-        return self.wishes(self.state) if self.tell == Tell.OWN else self.tell == Tell.SPEAKER
+        return self.tell == Tell.SPEAKER if self.tell else self.wishes(self.state)
 
     def wishes(self, state: int) -> bool:
         """Whether its ESME asked to hear of such an end: registered_delivery 1; 2 and it failed, or nobody knows; 3
@@ -135,7 +135,7 @@ class Part(msgspec.Struct, array_like=True, gc=False):
     @property
     def at_rest(self) -> bool:
         """Final, and whoever was to be told has been."""
-        if self.state < FIRST_FINAL or self.tell == Tell.WAITING:
+        if self.state < FIRST_FINAL or (self.tell and self.tell == Tell.WAITING):
             return False
         return self.told_at > 0 or not self.owes_receipt
 
