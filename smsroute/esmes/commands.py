@@ -34,7 +34,7 @@ from smsroute.message import AnyEvent, Cause, Finished, Part, Replaced, State
 from smsroute.ports import Ports
 from smsroute.replacing import free
 from smsroute.smpp import data, multi, names, replace, schedule, times
-from smsroute.smpp.codec import Decoded, Pdu, PduError, build_responses, decode, encode, pdu
+from smsroute.smpp.codec import Decoded, Pdu, PduError, build_responses, decode, encode, pdu, refusal
 from smsroute.store.base import Reader, StoreError
 from smsroute.store.journal import Journal
 
@@ -78,11 +78,11 @@ class Commands:
                     answer = await self._cancel(client, asked.fields)
             except PduError as error:
                 answer = error.command_status
-            answered = request.command_id | names.RESPONSE
+            number = request.sequence_number
             if isinstance(answer, int):
-                client.link.write(pdu(answered, answer, request.sequence_number))
+                client.link.write(refusal(request.command_id, answer, number))
             else:
-                client.link.write(encode(answered, answer, sequence_number=request.sequence_number))
+                client.link.write(encode(request.command_id | names.RESPONSE, answer, sequence_number=number))
         if submits:
             await self._accept.submits(client, submits, ANSWER_DATA)
 

@@ -3,7 +3,7 @@
 Rules:
 - Each recipient is a message of its own: its own id, route, state and receipt.
 - The response has the id of the first one taken, and says of each that was not, why (section 4.5.2). Nobody taken: the
-  response is an error, the common one or ESME_RSUBMITFAIL.
+  response is an error, the common one or ESME_RSUBMITFAIL, without an id and with the same list.
 - A distribution list is a recipient we do not know: ESME_RINVDLNAME.
 
 Section numbers are SMPP 3.4's. Walk: `esmes/commands` makes submits of it, which `esmes/accept` takes like any others.
@@ -70,14 +70,13 @@ def recipients(body: bytes) -> list[Recipient]:
 def response(sequence_number: int, outcomes: Sequence[tuple[Recipient, int, str]], tail: bytes = b"") -> bytes:
     """The submit_multi_resp: what became of each recipient (status, message id). `tail`: TLVs."""
     taken = [message_id for _, status, message_id in outcomes if status == ESME_ROK]
-    if not taken:
-        statuses = {status for _, status, _ in outcomes}
-        status = statuses.pop() if len(statuses) == 1 else ESME_RSUBMITFAIL
-        return pdu(SUBMIT_MULTI | RESPONSE, status, sequence_number)
+    statuses = {ESME_ROK} if taken else {status for _, status, _ in outcomes}
+    common = statuses.pop() if len(statuses) == 1 else ESME_RSUBMITFAIL
     failed = [
         {"ton": one.ton, "npi": one.npi, "addr": one.addr, "error_status_code": status}
         for one, status, _ in outcomes
         if status != ESME_ROK
     ]
-    fields = {"message_id": taken[0], "unsuccess_sme": failed}
-    return encode(SUBMIT_MULTI | RESPONSE, fields, sequence_number=sequence_number, stray=tail)
+    fields = {"message_id": taken[0] if taken else "", "unsuccess_sme": failed}
+    response_id = SUBMIT_MULTI | RESPONSE
+    return encode(response_id, fields, command_status=common, sequence_number=sequence_number, stray=tail)

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import msgspec
 
 from smsroute.smpp.interpreter import explain
-from smsroute.smpp.names import DELIVER_SM_RESP, ESME_RINVCMDLEN, MESSAGE_PAYLOAD, NO_RESPONSE, RESPONSE
+from smsroute.smpp.names import ESME_RINVCMDLEN, MESSAGE_PAYLOAD, NO_RESPONSE, RESPONSE, SUBMIT_SM_RESP
 from smsroute.smpp.wire import HEADER, HEADER_OCTETS, PduError, c_octets, split_tlvs, tlv
 
 
@@ -57,7 +57,8 @@ class SubmitSm(msgspec.Struct, gc=False):
 def build_responses(command_id: int, rows: Iterable[tuple[int, int, str]], tail: bytes = b"") -> bytes:
     """The answers to a batch of submit_sm, deliver_sm or data_sm in one write; a row is (status, sequence, message_id).
 
-    A refusal carries no body (section 4.4.2); a deliver_sm_resp always carries one NUL (section 4.6.2, quirks S38).
+    A refused submit_sm gets no body (section 4.4.2); a deliver_sm_resp always carries one NUL (section 4.6.2, quirks
+    S38), and a data_sm_resp an empty id (`wire.EMPTY_BODIES`).
     What has no response (alert_notification, outbind) gets none. `tail`: TLVs for each; a refusal then has an empty
     message_id before them, as SMPP 5.0 wants it.
     """
@@ -72,7 +73,7 @@ def build_responses(command_id: int, rows: Iterable[tuple[int, int, str]], tail:
         elif tail:
             body = b"\0" + tail
         else:
-            body = b"\0" if command_id == DELIVER_SM_RESP else b""
+            body = b"" if command_id == SUBMIT_SM_RESP else b"\0"
         out.append(pack(HEADER_OCTETS + len(body), command_id, command_status, sequence_number))
         out.append(body)
     return b"".join(out)

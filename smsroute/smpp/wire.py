@@ -15,10 +15,14 @@ from typing import Any, Final
 import msgspec
 
 from smsroute.smpp.names import (
+    DATA_SM,
     ESME_RINVOPTPARSTREAM,
     GENERIC_NACK,
     NO_RESPONSE,
+    QUERY_SM,
     RESPONSE,
+    SUBMIT_MULTI,
+    MessageState,
     command_name,
 )
 from smsroute.smpp.pdu import OCTETS_TAKEN_MAX, TABLES
@@ -64,8 +68,9 @@ class PduError(Exception):
             return pdu(GENERIC_NACK, self.command_status, 0)
         if self.command_id & RESPONSE or self.command_id in NO_RESPONSE:
             return b""
-        known = self.command_id in TABLES
-        return pdu(self.command_id | RESPONSE if known else GENERIC_NACK, self.command_status, self.sequence_number)
+        if self.command_id not in TABLES:
+            return pdu(GENERIC_NACK, self.command_status, self.sequence_number)
+        return refusal(self.command_id, self.command_status, self.sequence_number)
 
 
 class Pdu(msgspec.Struct, gc=False):
@@ -80,6 +85,20 @@ class Pdu(msgspec.Struct, gc=False):
 def pdu(command_id: int, command_status: int, sequence_number: int, body: bytes = b"") -> bytes:
     """One whole PDU (section 3.2)."""
     return HEADER.pack(HEADER_OCTETS + len(body), command_id, command_status, sequence_number) + body
+
+
+EMPTY_BODIES: Final = {
+    QUERY_SM: b"\0\0" + bytes([MessageState.UNKNOWN, 0]),  # message_id, final_date, message_state, error_code
+    DATA_SM: b"\0",
+    SUBMIT_MULTI: b"\0\0",  # message_id, no_unsuccess
+}
+"""Bodies of responses that refuse: SMPP 3.4 lets bind and submit_sm drop theirs (sections 4.1.2, 4.4.2) and says
+nothing of these (4.8.2, 4.7.2, 4.5.2). smpp.pdu3, Jasmin's codec, ends the session when they are missing."""
+
+
+def refusal(command_id: int, command_status: int, sequence_number: int) -> bytes:
+    """The response to a request of `command_id` that is refused."""
+    return pdu(command_id | RESPONSE, command_status, sequence_number, EMPTY_BODIES.get(command_id, b""))
 
 
 def c_octets(name: str, value: str, octets_max: int = OCTETS_TAKEN_MAX) -> bytes:

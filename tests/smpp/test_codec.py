@@ -237,6 +237,24 @@ def test_deliver_sm_resp_always_carries_one_nul() -> None:
     assert ok + refused == codec.build_responses(names.DELIVER_SM, [(0, 1, ""), (8, 2, "")])
 
 
+@pytest.mark.parametrize("command_id", [names.QUERY_SM, names.DATA_SM, names.SUBMIT_MULTI, names.SUBMIT_SM])
+def test_a_refusal_has_its_body_unless_it_may_drop_it(command_id: int) -> None:
+    """A refused query_sm, data_sm or submit_multi is answered with every field of its table, empty; no submit_sm is."""
+    fields = codec.decode(codec.refusal(command_id, names.ESME_RSYSERR, 7)).fields
+    whole = {
+        names.QUERY_SM: {
+            "message_id": "",
+            "final_date": "",
+            "message_state": names.MessageState.UNKNOWN,
+            "error_code": 0,
+        },
+        names.DATA_SM: {"message_id": ""},
+        names.SUBMIT_MULTI: {"message_id": "", "no_unsuccess": 0, "unsuccess_sme": []},
+        names.SUBMIT_SM: {},
+    }
+    assert fields == whole[command_id]
+
+
 def test_what_has_no_response_gets_none() -> None:
     """alert_notification and outbind are never answered."""
     assert codec.build_responses(names.ALERT_NOTIFICATION, [(0, 1, "")]) == b""

@@ -236,7 +236,7 @@ class TestTaking:
                 assert session.data_to_send() == b""
             else:
                 assert isinstance(event, Bad)
-                answer = codec.pdu(command_id | names.RESPONSE, names.ESME_RINVBNDSTS, 5)
+                answer = codec.refusal(command_id, names.ESME_RINVBNDSTS, 5)
                 assert session.data_to_send() == (b"" if command_id in names.NO_RESPONSE else answer)
             assert not session.closing
 

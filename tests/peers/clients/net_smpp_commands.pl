@@ -1,4 +1,4 @@
-# Net::SMPP as a platform that asks after its messages, takes one back, and submits by data_sm and submit_multi.
+# Net::SMPP as a platform that asks after its messages, changes and takes back some, submits by data_sm and submit_multi.
 use strict;
 use warnings;
 use JSON::PP;
@@ -34,8 +34,8 @@ sub answer { my ($seq) = @_; while (1) { my $pdu = take; return $pdu if $pdu->cm
 sub receipts { my ($count) = @_; take while $heard < $count; }
 
 sub submit {
-    my ($number) = @_;
-    my $said = answer($smpp->submit_sm(@from, to($number), short_message => $task->{text}));
+    my ($number, @more) = @_;
+    my $said = answer($smpp->submit_sm(@from, to($number), short_message => $task->{text}, @more));
     tell_it('submit', status => $said->status, id => $said->{message_id}, destination => $number);
     return $said->{message_id};
 }
@@ -45,6 +45,12 @@ sub query {
     my $said = answer($smpp->query_sm(@source, message_id => $id));
     tell_it('query', of => $of, status => $said->status, id => $said->{message_id}, state => $said->{message_state},
         final => $said->{final_date} ? JSON::PP::true : JSON::PP::false);
+}
+
+sub replace {
+    my ($of, $id) = @_;
+    my $said = answer($smpp->replace_sm(@from, message_id => $id, short_message => $task->{replaced}));
+    tell_it('replace', of => $of, status => $said->status);
 }
 
 sub cancel {
@@ -66,15 +72,22 @@ query('unknown', 'NOSUCHMESSAGE');
 submit($task->{away});
 cancel('by address', '', $task->{away});
 receipts(3);
+my $later = submit($task->{near}, schedule_delivery_time => '000000000002000R');
+query('scheduled', $later);
+replace('scheduled', $later);
+replace('delivered', $sent);
+receipts(4);
+my $empty = answer($smpp->data_sm(@from, to($task->{near})));
+tell_it('data refused', status => $empty->status);
 my $data = answer($smpp->data_sm(@from, to($task->{near}), message_payload => $task->{data}));
 tell_it('data', status => $data->status, id => $data->{message_id});
-receipts(4);
+receipts(5);
 my @all = ($task->{near}, $task->{other}, $task->{nowhere});
 my $multi = answer($smpp->submit_multi(@from, destination_addr => \@all, dest_addr_ton => [1, 1, 1],
     dest_addr_npi => [1, 1, 1], short_message => $task->{multi}));
 tell_it('multi', status => $multi->status, id => $multi->{message_id}, failed => [
     map { [$multi->{destination_addr}[$_], $multi->{error_status_code}[$_]] } 0 .. $multi->{num_unsuccess} - 1]);
-receipts(6);
+receipts(7);
 my $gone = answer($smpp->unbind(async => 1));
 tell_it('unbind', status => $gone->status);
 close $smpp;

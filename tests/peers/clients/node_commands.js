@@ -1,4 +1,4 @@
-// node-smpp as a platform that asks after its messages, takes one back, and submits by data_sm and submit_multi.
+// node-smpp as a platform that asks after its messages, changes and takes back some, submits by data_sm and submit_multi.
 const smpp = require('smpp');
 const task = JSON.parse(process.argv[2]);
 const tell = (did, more) => console.log(JSON.stringify({did, ...more}));
@@ -23,8 +23,8 @@ session.on('deliver_sm', (pdu) => {
   awaited();
 });
 
-async function submit(number) {
-  const answer = await ask('submit_sm', {...from, ...to(number), short_message: task.text});
+async function submit(number, fields = {}) {
+  const answer = await ask('submit_sm', {...from, ...to(number), short_message: task.text, ...fields});
   tell('submit', {status: answer.command_status, id: answer.message_id, destination: number});
   return answer.message_id;
 }
@@ -32,8 +32,14 @@ async function submit(number) {
 async function query(of, id) {
   const answer = await ask('query_sm', {...source, message_id: id});
   tell('query', {
-    of, status: answer.command_status, state: answer.message_state, final: Boolean(answer.final_date), id: answer.message_id,
+    of, status: answer.command_status, state: answer.message_state, final: Boolean(answer.final_date),
+    id: answer.message_id,
   });
+}
+
+async function replace(of, id) {
+  const answer = await ask('replace_sm', {...from, message_id: id, short_message: task.replaced});
+  tell('replace', {of, status: answer.command_status});
 }
 
 async function cancel(of, id, number) {
@@ -42,7 +48,8 @@ async function cancel(of, id, number) {
 }
 
 session.on('connect', async () => {
-  const bound = await ask('bind_transceiver', {system_id: task.system_id, password: task.password, interface_version: 0x34});
+  const login = {system_id: task.system_id, password: task.password, interface_version: 0x34};
+  const bound = await ask('bind_transceiver', login);
   tell('bind', {status: bound.command_status});
   const sent = await submit(task.near);
   await receipts(1);
@@ -57,9 +64,16 @@ session.on('connect', async () => {
   await submit(task.away);
   await cancel('by address', '', task.away);
   await receipts(3);
+  const later = await submit(task.near, {schedule_delivery_time: new Date(Date.now() + 2000)});
+  await query('scheduled', later);
+  await replace('scheduled', later);
+  await replace('delivered', sent);
+  await receipts(4);
+  const empty = await ask('data_sm', {...from, ...to(task.near)});
+  tell('data refused', {status: empty.command_status});
   const data = await ask('data_sm', {...from, ...to(task.near), message_payload: task.data});
   tell('data', {status: data.command_status, id: data.message_id});
-  await receipts(4);
+  await receipts(5);
   const multi = await ask('submit_multi', {
     ...from, dest_address: [to(task.near), to(task.other), to(task.nowhere)], short_message: task.multi,
   });
@@ -67,7 +81,7 @@ session.on('connect', async () => {
     status: multi.command_status, id: multi.message_id,
     failed: multi.unsuccess_sme.map((one) => [one.destination_addr, one.error_status_code]),
   });
-  await receipts(6);
+  await receipts(7);
   const gone = await ask('unbind', {});
   tell('unbind', {status: gone.command_status});
 });
