@@ -39,6 +39,7 @@ import trio
 from smsroute import __version__
 from smsroute.carriers.bind import Bind
 from smsroute.carriers.dispatch import Dispatch
+from smsroute.carriers.handsets import Handsets
 from smsroute.carriers.keeper import Keeper
 from smsroute.carriers.receipts import Receipts
 from smsroute.carriers.watch import Watch
@@ -79,7 +80,9 @@ class Engine:
         self.revision = Revision(self.started_at)
         self.journal = Journal(store, ledger, ports, config.limits, last_seq, self._applied)
         self.dispatch = Dispatch(config, ledger, self.journal, ports)
-        self.receipts = Receipts(self.dispatch, store)
+        ids = MessageIds(config.node, ledger.last_part_id)
+        self.handsets = Handsets(self.dispatch, config, ids)
+        self.receipts = Receipts(self.dispatch, store, self.handsets)
         self.deliver = Deliver(ledger, self.journal, ports, config.limits)
         self.pager = Pager(ledger, store, ports, config.limits, self.deliver.pump)
         self.accept = Accept(
@@ -89,7 +92,7 @@ class Engine:
             ports,
             self.dispatch.loops,
             takeoff=self.dispatch.takeoff,
-            ids=MessageIds(config.node, ledger.last_part_id),
+            ids=ids,
         )
         commands = Commands(self.accept, ledger, self.journal, store, ports)
         self.doors = Doors(config, self.accept, self.deliver, commands, ports)
@@ -130,6 +133,7 @@ class Engine:
         self.config = attrs.evolve(config, **{key: getattr(self.config, key) for key in waits})
         self.accept.adopt(self.config)
         self.doors.adopt(self.config)
+        self.handsets.adopt(self.config)
         self.outbinds.adopt(self.config)
         self._renew_certificates()
         self.dispatch.adopt(self.config, table or Table.of(self.config))

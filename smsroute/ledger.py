@@ -25,6 +25,7 @@ from smsroute.message import (
     Accepted,
     Adopted,
     AnyEvent,
+    Arrived,
     Attempt,
     Attempted,
     Blame,
@@ -333,6 +334,7 @@ _APPLY: Final[dict[type, Callable[[Ledger, Any], None]]] = {
     OrphansAged: Receipting._orphans_aged,
     Queried: Ledger._queried,
     Adopted: Receipting._adopted,
+    Arrived: Ledger._arrived,
     Closed: Ledger._closed,
     Replaced: Ledger._replaced,
 }

@@ -50,6 +50,7 @@ class Link:
         """`receive_octets`: the most one read takes."""
         self.session = session
         self.why = ""
+        self.ended_at = math.inf  # monotonic
         self._stream = stream
         self._clock = clock
         self._limits = limits
@@ -108,6 +109,7 @@ class Link:
                     nursery.cancel_scope.cancel()
         finally:
             self.why = self.why or "cancelled"
+            self.ended_at = self._clock.monotonic()
             await trio.aclose_forcefully(self._stream)
         return self.why
 

@@ -20,9 +20,11 @@ from typing import Final, NamedTuple
 from smsroute.families import Families, Multiparts, verdict
 from smsroute.matching import Ids, KeptIds, Orphans, Unnamed, nameless
 from smsroute.message import (
+    Arrived,
     Backlog,
     Cause,
     Changes,
+    MessageClass,
     OwedPage,
     Part,
     Receipted,
@@ -186,6 +188,35 @@ class Memory:
                 by = f"part {speaker.part_id} tells it" if speaker else "no part asked to tell it"
                 self._fact(part, at, f"{ended}: {by}")
                 self._rest(part)
+
+    def _arrived(self, event: Arrived) -> None:
+        """A message from a handset: final from the first, and owed to its ESME as receipts are."""
+        assert event.part_id not in self.parts, f"part {event.part_id} came twice"
+        part = Part(
+            event.part_id,
+            event.esme,
+            event.at,
+            MessageClass.INFO,
+            event.source_addr,
+            event.destination_addr,
+            event.body,
+            event.text_at,
+            1,
+            event.at,
+            route=event.route,
+            carrier=event.carrier,
+            state=State.RECEIVED,
+            ended_at=event.at,
+            why=f"it came by {event.bind}",
+            data_coding=event.data_coding,
+            kept=event.kept,
+        )
+        self.parts[part.part_id] = self._changed[part.part_id] = part
+        self.by_state[State.RECEIVED] += 1
+        self.held_by[part.esme] += 1
+        self.last_part_id = max(self.last_part_id, part.part_id)
+        self.counts.arrived += 1
+        self._fall_due(part)
 
     def _fall_due(self, part: Part) -> None:
         self._places += 1
@@ -422,7 +453,7 @@ class Memory:
 
 def _cut(part: Part) -> bool:
     """Let go of the text of a part whose state is final, but for what its receipt quotes. Whether there was any."""
-    if part.kept is None or len(part.body) <= max(part.text_at, len(part.kept)):
+    if part.kept is None or part.state == State.RECEIVED or len(part.body) <= max(part.text_at, len(part.kept)):
         return False
     part.body = part.kept or part.body[: part.text_at]
     return True

@@ -325,6 +325,24 @@ class Replaced(Event, tag=18, frozen=True):
     kept: bytes | None = b""  # see Part
 
 
+class Arrived(Event, tag=16, frozen=True):
+    """A message from a handset is ours to hand to the ESME that owns the number. Its carrier may be answered now (law
+    3)."""
+
+    part_id: str
+    at: float
+    esme: str
+    carrier: str
+    bind: str  # it came by
+    route: str  # the rule of `mo:` that says whose it is
+    source_addr: str
+    destination_addr: str
+    body: bytes  # of a deliver_sm, as it came
+    text_at: int
+    data_coding: int = 0
+    kept: bytes | None = b""  # see Part
+
+
 AnyEvent = (
     Started
     | Accepted
@@ -341,6 +359,7 @@ AnyEvent = (
     | Queried
     | Adopted
     | Closed
+    | Arrived
     | Replaced
 )
 

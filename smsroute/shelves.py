@@ -42,3 +42,4 @@ class Counts(msgspec.Struct):
     ids_reused: int = 0  # ids a carrier gave again while their message was open
     orphans_adopted: int = 0  # of those matched: found their attempt without its id being the plain one
     queried: int = 0  # carriers asked what became of a part, and answered or failed to
+    arrived: int = 0  # messages from handsets

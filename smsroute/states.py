@@ -48,6 +48,7 @@ class State(enum.IntEnum):
     UNDELIVERABLE = 15
     UNKNOWN = 17  # ended without anybody knowing
     REJECTED = 18
+    RECEIVED = 20  # a handset wrote it: it was never ours to send, and waits for the ESME that owns the number
 
 
 FIRST_FINAL: Final = State.ACCEPTED

@@ -131,6 +131,7 @@ async def house(
     carrier: str = "window: 20, rate: 500/s",
     bind: str = "mode: transceiver",
     routes: str = "",
+    mo: str = "",
     esmes: str = ESME,
     limits: str = LIMITS,
     seed: str = "house",
@@ -151,7 +152,7 @@ async def house(
     )
     text = (
         f'node: n1\nlisten: [{{address: "{ENGINE}:{DOOR}"}}]\nstore: "sqlite:store"\nlimits: {limits}\n'
-        f"esmes:\n  {esmes}\ncarriers:\n{rows}\nroutes:\n  {routes}\n"
+        f"esmes:\n  {esmes}\ncarriers:\n{rows}\nroutes:\n  {routes}\n{mo}\n"
     )
     (tmp_path / "smsroute.yaml").write_text(text)
     config = load(tmp_path, {})

@@ -201,9 +201,10 @@ def test_journal_numbers_keep_their_meaning() -> None:
         "Queried": 13,
         "Adopted": 14,
         "Closed": 15,
+        "Arrived": 16,
         "Replaced": 18,
     }
-    assert [int(state) for state in State] == [0, 1, 2, 3, 10, 12, 13, 14, 15, 17, 18]
+    assert [int(state) for state in State] == [0, 1, 2, 3, 10, 12, 13, 14, 15, 17, 18, 20]
     assert [int(cause) for cause in Cause] == list(range(18))
     assert [int(blame) for blame in Blame] == list(range(7))
     assert [int(kind) for kind in MessageClass] == list(range(4))

@@ -9,8 +9,8 @@ Rules:
 - An id that memory does not hold is looked up in the store before it is parked: its part may have ended long ago.
 - A plain message that reads like a receipt is one only where the dialect says so and its id is one we know. While that
   cannot be told, because the store is sick or a response to that handset is awaited, it is to come again.
-- What is no receipt is a message from a handset: refused for good with ESME_RX_R_APPN until routes for them exist, and
-  counted, so that nothing is answered OK and dropped.
+- What is no receipt is a message from a handset (`handsets`): durable and owed to its ESME before it is answered, or
+  refused and counted, so that nothing is answered OK and dropped.
 
 Walk: `carriers/bind` hands over one read's worth; Receipted events go to `store/journal`; `ledger` applies them;
 `carriers/adopt` finds the attempts of those that were parked.
@@ -30,6 +30,7 @@ from msgspec import structs
 from smsroute.carriers.adopt import Adoption
 from smsroute.carriers.bind import Bind
 from smsroute.carriers.dialects import Dialects, Spoken
+from smsroute.carriers.handsets import Handsets
 from smsroute.carriers.naming import Naming
 from smsroute.carriers.station import Station
 from smsroute.config import Limits
@@ -70,12 +71,13 @@ class Board(Protocol):
 class Receipts:
     """See the module."""
 
-    def __init__(self, board: Board, store: Store) -> None:
+    def __init__(self, board: Board, store: Store, handsets: Handsets) -> None:
         self._board = board
         self._ledger = board.ledger
         self._journal = board.journal
         self._ports = board.ports
         self._store = store
+        self._handsets = handsets
         self._dialects = Dialects(board.limits.receipt_pattern_characters_max)
         self.refused: Counter[str] = Counter()
         self.heard: Heard | None = None
@@ -90,11 +92,14 @@ class Receipts:
         events: list[Receipted] = []
         earlier: list[AnyEvent] = []
         answers: list[Answer] = []
-        missed: list[tuple[int, Receipt]] = []  # place in `answers`, and what it says
+        missed: list[tuple[int, Receipt]] = []  # place in `answers` and `pdus`, and what it says
+        plain: list[int] = []  # places of what handsets wrote
         for pdu in pdus:
             status, told = self._read(carrier.name, spoken, pdu)
             answers.append((pdu.command_id, (status, pdu.sequence_number, "")))
             if told is None:
+                if not status:
+                    plain.append(len(answers) - 1)
                 continue
             hit = naming.find(told.ids, told.source_addr, self._ledger, now)
             if hit is not None:
@@ -104,20 +109,25 @@ class Receipts:
             else:
                 missed.append((len(answers) - 1, told))
         if missed:
-            events.extend(await self._look_up(carrier.name, spoken, naming, missed, answers, now))
+            events.extend(await self._look_up(carrier.name, spoken, naming, missed, answers, plain, now))
+        # From here to the journal nothing is waited for: the same message by another bind finds its place behind us.
+        written = self._handsets.batch(bind, now)
+        for place in plain:
+            answers[place] = (pdus[place].command_id, (written.read(pdus[place]), pdus[place].sequence_number, ""))
         runs = groupby(answers, key=itemgetter(0))
         data = b"".join(build_responses(command_id, map(itemgetter(1), run)) for command_id, run in runs)
-        if not events:
+        if not events and not written.heard:
             link.write(data)
             return
 
         def then(error: StoreError | None) -> None:
             assert error is None, "a receipt is a must entry"
             link.write(data)
-            if self.heard is not None:
+            written.answered()
+            if self.heard is not None and events:
                 self.heard(carrier.name, self._news(events, now), now)
 
-        await self._journal.commit([*earlier, *events], then, must=True)
+        await self._journal.commit([*earlier, *events, *written.events], then, must=True)
         if naming.tell():
             self._board.adoption.learnt(carrier.name)
         if missed:
@@ -144,15 +154,14 @@ class Receipts:
         return said.values()
 
     def _read(self, carrier: str, spoken: Spoken, pdu: Pdu) -> tuple[int, Receipt | None]:
-        """What to answer, and what it says when it is a receipt, or may be one."""
+        """What to answer, and what it says when it is a receipt, or may be one; (0, None) for a handset's message."""
         try:
             told = receipt.parse(pdu, spoken.reading)
         except PduError as error:
             self.refused[carrier] += 1
             return error.command_status, None
         if told is None:
-            self.refused[carrier] += 1
-            return names.ESME_RX_R_APPN, None
+            return names.ESME_ROK, None
         if told.certain and (told.conflict or (told.state < 0 and told.state_from)):
             kind = "tlv-and-text" if told.conflict else "unknown-word"
             self._ledger.noticed.append(Noticed(kind, carrier, told.source_addr))
@@ -165,10 +174,11 @@ class Receipts:
         naming: Naming,
         missed: Sequence[tuple[int, Receipt]],
         answers: list[Answer],
+        plain: list[int],
         now: float,
     ) -> list[Receipted]:
         """The events of receipts memory does not know, each with the part the store knows for it, if any. What is no
-        receipt unless we know its id, and we do not, is answered as the message it is (quirks D3)."""
+        receipt unless we know its id, and we do not, is the message it is: `plain` (quirks D3)."""
         void = self._ledger.ids.void
         wanted = {key for _, told in missed for key in naming.candidates(told.ids, told.source_addr)}
         wanted -= {key for key in wanted if (carrier, key) in void} if void else set()
@@ -188,10 +198,11 @@ class Receipts:
                 keys, strict = naming.waits_as(told.ids, told.source_addr)
                 events.append(structs.replace(_event(carrier, spoken, told, now, keys), strict=strict))
             else:
-                untold = sick or naming.unanswered(told.source_addr)
-                status = names.ESME_RSYSERR if untold else names.ESME_RX_R_APPN
+                if not (sick or naming.unanswered(told.source_addr)):
+                    plain.append(place)
+                    continue
                 command_id, (_, sequence_number, _) = answers[place]
-                answers[place] = (command_id, (status, sequence_number, ""))
+                answers[place] = (command_id, (names.ESME_RSYSERR, sequence_number, ""))
                 self.refused[carrier] += 1
         return events
 

@@ -17,7 +17,7 @@ import attrs
 
 from smsroute.config.hours import UTC
 from smsroute.config.limits import CONTROL_PATH_OCTETS_MAX, Limits
-from smsroute.config.nouns import BindConfig, Carrier, Config, Esme, Listen, Route, Tls
+from smsroute.config.nouns import BindConfig, Carrier, Config, Esme, Listen, MoRule, Route, Tls
 from smsroute.config.read import Checks, Reader, Steps
 from smsroute.config.tree import Node, nearest, quote
 from smsroute.message import MessageClass
@@ -135,6 +135,16 @@ def _route(reader: Reader, route: Route, steps: Steps) -> bool:
     return _once(reader, chosen, f"route `{route.name}`") and well
 
 
+def _mo_rule(reader: Reader, rule: MoRule, steps: Steps) -> bool:
+    well = bool(rule.to)
+    if not well:
+        reader.problems.error(reader.where[(*steps, "to")], "`to` is an empty list, expected at least one number")
+    words = tuple(word.casefold() for word in rule.keyword)
+    for key, names in (("to", rule.to), ("keyword", words), ("from", rule.sender), ("carriers", rule.carriers)):
+        well &= _once(reader, [(name, (*steps, key, i)) for i, name in enumerate(names)], f"`{key}`")
+    return well
+
+
 def _once(reader: Reader, names: list[tuple[str, Steps]], of: str) -> bool:
     seen: set[str] = set()
     for name, steps in names:
@@ -164,6 +174,7 @@ CHECKS: Final[Checks] = {
     BindConfig: _bind,
     Carrier: _carrier,
     Route: _route,
+    MoRule: _mo_rule,
     Config: _config,
 }
 
@@ -202,6 +213,7 @@ def warnings(reader: Reader, config: Config) -> None:
         _certified(reader, route, ("routes", index))
     _shadowed(reader, config.routes)
     _overlaps(reader, config)
+    _unheard(reader, config)
     _unverified(reader, config)
     named = {target for route in config.routes for target in route.to}
     for name in config.networks:
@@ -316,6 +328,29 @@ def _overlap(
 
 def _place(route: Route) -> str:
     return f"`{route.name}` ({route.path}:{route.line})"
+
+
+def _unheard(reader: Reader, config: Config) -> None:
+    """Tell rules of `mo` that no message will ever reach."""
+    first: dict[tuple[Any, ...], MoRule] = {}
+    for index, rule in enumerate(config.mo):
+        words = [word.casefold() for word in rule.keyword]
+        for i, number in enumerate(rule.to):
+            for key in product((number,), words or (None,), rule.sender or (None,), rule.carriers or (None,)):
+                earlier = first.setdefault(key, rule)
+                if earlier is not rule:
+                    said = f"rule `{rule.name}` is not reached for {quote(number)}: `{earlier.name}` matches the same"
+                    wanted = "and stands first, expected one rule for it"
+                    reader.problems.warn(reader.where[("mo", index, "to", i)], f"{said} {wanted}")
+                    break
+        senders = [name for name in rule.carriers if all(bind.mode == "transmitter" for bind in _binds(config, name))]
+        for name in senders:
+            at = reader.where[("mo", index, "carriers", rule.carriers.index(name))]
+            reader.problems.warn(at, f"carrier `{name}` has no bind that receives, expected a transceiver or receiver")
+
+
+def _binds(config: Config, carrier: str) -> tuple[BindConfig, ...]:
+    return config.carriers[carrier].binds
 
 
 def _unverified(reader: Reader, config: Config) -> None:

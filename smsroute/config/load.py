@@ -2,8 +2,8 @@
 
 Rules:
 - All files are read and all checks run before anything is raised; warnings travel on the Config.
-- A section stands in smsroute.yaml or in its own file (esmes.yaml, carriers.yaml, networks.yaml, routes.yaml), never
-  in both.
+- A section stands in smsroute.yaml or in its own file (esmes.yaml, carriers.yaml, networks.yaml, routes.yaml; `mo` in
+  routes.yaml), never in both.
 - A part that could not be read silences only what follows from it, so that one slip gives one error.
 
 Walk: called by `smsroute check`, `serve` and reload; `places` by the verbs that only look for a running engine and must
@@ -31,6 +31,8 @@ MAIN: Final = "smsroute.yaml"
 SECTIONS: Final = ("esmes", "carriers", "networks", "routes")
 """Each may have a file of its own, named after it."""
 NEEDED: Final = ("esmes", "carriers", "routes")
+GUESTS: Final = {"mo": "routes"}
+"""Section -> the section in whose file it may stand, too."""
 
 
 @attrs.frozen
@@ -146,11 +148,11 @@ class _Folder:
             if section not in [key.text for key, _ in pairs]:
                 self.unread.add(section)
             for key, node in pairs:
-                if key.text != section:
+                if key.text != section and GUESTS.get(key.text) != section:
                     self._misplaced(key, section)
-                elif section in first:
-                    place = f"{MAIN}:{first[section].line}"
-                    said = f"`{section}` stands in two files, expected it in one (first in {place})"
+                elif key.text in first:
+                    place = f"{MAIN}:{first[key.text].line}"
+                    said = f"`{key.text}` stands in two files, expected it in one (first in {place})"
                     self.problems.error(key, said)
                 else:
                     merged.pairs.append((key, node))
@@ -159,7 +161,8 @@ class _Folder:
     def _misplaced(self, key: Scalar, section: str) -> None:
         known = [row.key for row in rows(Config)]
         if key.text in known:
-            homes = f"{key.text}.yaml or {MAIN}" if key.text in SECTIONS else MAIN
+            home = GUESTS.get(key.text, key.text)
+            homes = f"{home}.yaml or {MAIN}" if home in SECTIONS else MAIN
             self.problems.error(key, f"`{key.text}` in {section}.yaml, expected it in {homes}")
             if key.text in SECTIONS:
                 self.unread.add(key.text)

@@ -62,6 +62,11 @@ PREFIX: Final = Text("[0-9]{1,15}", "1 to 15 E.164 digits without + or spaces, s
 COUNTRY: Final = Text("[A-Z]{2}", "a country by its two ISO 3166 letters, such as FR")
 OPERATOR: Final = Text("[^\x00-\x1f]{1,64}", "an operator by its name, 1 to 64 characters")
 SENDER: Final = Text("[ -~]{1,20}", "a sender as it stands in source_addr: 1 to 20 ASCII characters")
+OUR_NUMBER: Final = Text(
+    r"[0-9A-Za-z ._-]{0,20}\*|[0-9A-Za-z ._-]{1,20}",
+    "a number or short code of ours without +, such as 38000, or the start of such numbers, as 3370012*",
+)
+KEYWORD: Final = Text(r"\w{1,32}", "a word of 1 to 32 letters and digits")
 SERVICE_TYPE: Final = Text("[ -~]{1,5}", "a service_type: 1 to 5 ASCII characters")
 SYSTEM_ID: Final = Text("[!-~]{1,64}", "1 to 64 ASCII characters without spaces")
 SYSTEM_TYPE: Final = Text("[ -~]{0,12}", "up to 12 ASCII characters")
@@ -301,6 +306,18 @@ class Route:
 
 
 @attrs.frozen
+class MoRule:
+    """Whose a message from a handset is. A constraint left empty matches all; all must hold."""
+
+    name: Annotated[str, ROUTE_NAME]
+    to: tuple[Annotated[str, OUR_NUMBER], ...]  # ours, that it was written to; ending in *: all that begin so
+    esme: Annotated[str, ESME_NAME]
+    keyword: tuple[Annotated[str, KEYWORD], ...] = ()  # first words of the text, in any case
+    sender: Annotated[tuple[Annotated[str, PREFIX], ...], Key("from")] = ()  # what the handset's number begins with
+    carriers: tuple[Annotated[str, CARRIER_NAME], ...] = ()
+
+
+@attrs.frozen
 class Config:
     """The whole truth an engine runs on."""
 
@@ -316,6 +333,7 @@ class Config:
     carriers: Mapping[str, Carrier] = attrs.field(factory=dict)
     networks: Mapping[str, NamedNetwork] = attrs.field(factory=dict)
     routes: tuple[Route, ...] = ()
+    mo: tuple[MoRule, ...] = ()
     warnings: Annotated[tuple[ConfigError, ...], NOT_IN_FILE] = ()
     digest: Annotated[str, NOT_IN_FILE] = ""  # of the files' octets: which revision runs
 

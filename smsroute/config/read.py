@@ -37,6 +37,7 @@ from smsroute.config.nouns import (
     Esme,
     InDoubt,
     Key,
+    MoRule,
     NamedNetwork,
     Route,
     Secret,
@@ -105,6 +106,8 @@ def name_of(steps: Steps) -> str:
             return f"{section.removesuffix('s')} {quote(name)}"
         case ("routes", int() as index):
             return f"route {index + 1}"
+        case ("mo", int() as index):
+            return f"rule {index + 1} of `mo`"
         case (*outer, str() as key, int() as index):
             return f"entry {index + 1} of {quote(key)}" + (f" of {name_of(tuple(outer))}" if outer else "")
         case (*outer, key):
@@ -439,5 +442,10 @@ CUSTOM: Final[dict[tuple[type, str], Callable[[Reader, Any, Node, Steps, Any], A
     (Route, "esmes"): lambda reader, declared, node, at, _kind: reader.references_to("esmes", declared, node, at),
     (Choice, "carrier"): lambda reader, declared, node, at, _kind: reader.reference("carriers", declared, node, at),
     (CarrierCaps, "esmes"): lambda reader, declared, node, at, _kind: reader.by_reference("esmes", declared, node, at),
+    (MoRule, "name"): lambda reader, declared, node, at, _kind: reader.route_name(declared, node, at),
+    (MoRule, "esme"): lambda reader, declared, node, at, _kind: reader.reference("esmes", declared, node, at),
+    (MoRule, "carriers"): lambda reader, declared, node, at, _kind: reader.references_to(
+        "carriers", declared, node, at
+    ),
     (Route, "in_doubt"): lambda reader, _type, node, at, _kind: reader.in_doubt(node, at),
 }

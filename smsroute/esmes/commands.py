@@ -234,7 +234,7 @@ class Commands:
         part = self._ledger.parts.get(part_id)
         if part is None and part_id:
             part = await self._ports.blocking.run(self._store.story, part_id)
-        if part is None or part.esme != client.esme.name:
+        if part is None or part.esme != client.esme.name or part.state == State.RECEIVED:
             return names.ESME_RINVMSGID
         source = fields["source_addr"]
         return part if not source or source == part.source_addr else names.ESME_RINVSRCADR

@@ -1,7 +1,7 @@
-"""From the outbox to the ESME: receipts, in order, until it answers for them.
+"""From the outbox to the ESME: receipts and messages from handsets, in order, until it answers for them.
 
 Rules:
-- A receipt leaves the outbox only on the ESME's own deliver_sm_resp (law 4), and only once that answer is durable.
+- Each leaves the outbox only on the ESME's own deliver_sm_resp (law 4), and only once that answer is durable.
 - Oldest first, spread over the ESME's receiving sessions by the room in their windows; a session that dies gives back
   what it had, to the front. One that leaves receipts unanswered gets none while another session may take them.
 - Answers that may pass (08 14 45 58 64 67 FE FF) are tried again after a pause that doubles; any other is the ESME's
@@ -28,7 +28,8 @@ from smsroute.ledger import Ledger
 from smsroute.message import AnyEvent, Part, State, Told
 from smsroute.outbox import Outbox
 from smsroute.ports import Ports
-from smsroute.smpp import names, receipt
+from smsroute.smpp import handset, names, receipt
+from smsroute.smpp.codec import HEADER_OCTETS
 from smsroute.smpp.session import Response
 from smsroute.store.base import StoreError
 from smsroute.store.journal import Journal
@@ -125,9 +126,24 @@ class Deliver:
     def _send(self, client: Client, parts: list[Part]) -> None:
         assert client.esme is not None
         with_tlvs = client.esme.receipt_tlvs and client.version >= 0x34
-        bodies = [_body(part, with_tlvs) for part in parts]
+        bodies: list[bytes] = []
+        tokens: list[Part] = []
+        for part in parts:
+            body = _body(part, with_tlvs) if part.state != State.RECEIVED else self._written(client, part)
+            if body:
+                bodies.append(body)
+                tokens.append(part)
         now = self._ports.clock.monotonic()
-        client.link.write(client.session.send_requests(names.DELIVER_SM, bodies, list(parts), now))
+        client.link.write(client.session.send_requests(names.DELIVER_SM, bodies, tokens, now))
+
+    def _written(self, client: Client, part: Part) -> bytes:
+        """What a handset wrote, for this session; nothing, and it is given up, when that cannot be told there."""
+        body = handset.body_for(part.body, client.version, client.session.limits.pdu_octets_sent_max - HEADER_OCTETS)
+        if isinstance(body, bytes):
+            return body
+        log.warning("mo.untellable", session=client.name, part_id=part.part_id, reason=body)
+        self._journal.append([Told(self._ports.clock.wall(), part.esme, [part.part_id], dropped=body)], must=True)
+        return b""
 
     # -- answers -------------------------------------------------------------------------------------------------------
 

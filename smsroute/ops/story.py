@@ -80,6 +80,8 @@ def word(state: int) -> str:
 
 def lines(part: Part) -> list[tuple[float, str]]:
     """What happened, in order: (Unix seconds, sentence)."""
+    if part.state == State.RECEIVED:
+        return _of_handset(part)
     told: list[tuple[float, str]] = [
         (part.accepted_at, f"accepted from {part.esme}, durable, valid until {_until(part)}")
     ]
@@ -103,6 +105,15 @@ def lines(part: Part) -> list[tuple[float, str]]:
     return sorted(told, key=lambda line: line[0])
 
 
+def _of_handset(part: Part) -> list[tuple[float, str]]:
+    told = [(part.accepted_at, f"came from a handset through {part.carrier}: {part.why}, durable")]
+    told.append((part.accepted_at, f"it is for {part.esme} by the rule {part.route} of `mo`"))
+    told += map(_fact, part.facts)
+    if part.told_at and not part.facts:
+        told.append((part.told_at, f"{part.esme} took it"))
+    return told
+
+
 def waits_for(part: Part, now: float) -> str:
     """What has to happen next, and since when it has not; "" for a message at rest."""
     if part.state == State.DUE:
@@ -120,7 +131,8 @@ def waits_for(part: Part, now: float) -> str:
     if part.state == State.SUBMITTED:
         return f"waits {age(now - part.attempts[-1].responded_at)} for the receipt of {part.carrier}"
     if part.owes_receipt and not part.told_at:
-        return f"its receipt waits {age(now - part.owed_at)} for {part.esme}"
+        what = "it" if part.state == State.RECEIVED else "its receipt"
+        return f"{what} waits {age(now - part.owed_at)} for {part.esme}"
     if part.tell == Tell.WAITING:
         return "waits for the other parts of its message: one receipt will tell of all"
     return ""

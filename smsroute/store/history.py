@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import msgspec
 
-from smsroute.message import Attempt, Part, Receipted, unpack_part
+from smsroute.message import Attempt, Part, Receipted, State, unpack_part
 from smsroute.store import owed
 from smsroute.store.base import FACTS_MAX, Checkpoint, Owner, Page, Sample
 
@@ -258,11 +258,12 @@ def void_ids(db: sqlite3.Connection) -> list[tuple[str, str]]:
 # One of each ?3, now this one of them, now that (golden ratio): each third part of a platform that sends to three
 # networks in turn would show one network alone.
 _CHOSEN: Final = "n % ?3 = ((n / ?3 * 2654435761) & 4294967295) * ?3 >> 32"
+_OURS: Final = f"state <> {State.RECEIVED.value}"  # what handsets wrote was never routed
 _SAMPLED: Final = f"""
     WHERE part_id IN (
         SELECT part_id FROM (
             SELECT part_id, row_number() OVER (ORDER BY part_id) - 1 AS n FROM message
-            WHERE ended_at >= ?1 AND accepted_at >= ?1 AND accepted_at < ?2)
+            WHERE ended_at >= ?1 AND accepted_at >= ?1 AND accepted_at < ?2 AND {_OURS})
         WHERE {_CHOSEN})
 """
 _SAMPLED_OPEN: Final = f"""
@@ -273,13 +274,14 @@ _SAMPLED_OPEN: Final = f"""
 def sample(db: sqlite3.Connection, since: float, until: float, limit: int) -> Sample:
     """One of each n parts accepted in [since, until), n so that about `limit` come; ids are in the order of time."""
     (ended,) = db.execute(
-        "SELECT count(*) FROM message WHERE ended_at >= ?1 AND accepted_at >= ?1 AND accepted_at < ?2", (since, until)
+        f"SELECT count(*) FROM message WHERE ended_at >= ?1 AND accepted_at >= ?1 AND accepted_at < ?2 AND {_OURS}",
+        (since, until),
     ).fetchone()
     (still_open,) = db.execute("SELECT count(*) FROM open").fetchone()
     step = max(1, -(-(ended + still_open) // max(1, limit)))
     found = parts(db, _SAMPLED, (since, until, step))
     opened = [unpack_part(row[0]) for row in db.execute(_SAMPLED_OPEN, (since, until, step)).fetchall()]
-    recent = [part for part in opened if since <= part.accepted_at < until]
+    recent = [part for part in opened if since <= part.accepted_at < until and part.state != State.RECEIVED]
     share = len(recent) / len(opened) if opened else 0.0
     return Sample([*found, *recent], ended + round(share * still_open))
 

@@ -70,7 +70,7 @@ async def test_d1_an_answer_of_the_recipient_ends_nothing(
         await write(it, TEXT.format(named(part), "UNDELIV"), esm_class, identity + state)
         assert part.state == State.SUBMITTED
         assert it.engine.ledger.counts.receipts == 0
-        assert (answered(it), it.engine.receipts.refused["orange"]) == ((0, 1), 1)
+        assert (answered(it), it.engine.handsets.refused["orange"]) == ((0, 1), 1)
         await write(it, TEXT.format(named(part), "DELIVRD"))
         assert part.state == State.DELIVERED
 

@@ -72,12 +72,12 @@ async def test_a_receipt_nobody_knows(tmp_path: Path, autojump_clock: trio.testi
 
 
 async def test_a_message_from_a_handset(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
-    """What is no receipt is refused for good, counted, and never answered OK and dropped."""
+    """One that no rule of `mo:` owns is refused for good, counted, and never answered OK and dropped."""
     async with house(tmp_path, esmes=ESME) as it:
         await trio.sleep(1)
         assert it.carriers["orange"].mobile_originated("33612345678", "12345", b"id:5 stat:hello are you")
         await trio.sleep(1)
-        assert it.engine.receipts.refused["orange"] == 1
+        assert it.engine.handsets.refused["orange"] == 1
         assert it.engine.ledger.counts.receipts == 0
         orange = it.carriers["orange"].counts
         assert (orange["receipts_given_up"], orange["receipts_answered"]) == (1, 0)

@@ -48,7 +48,8 @@ FILES = [
     # keys
     (MAIN, "nod: n1\n", ":1:1: unknown key `nod`, did you mean `node`?"),
     (MAIN, "zzz: n1\n", ":1:1: unknown key `zzz`, "
-     "expected one of node, listen, store, control, http, mask_numbers, limits, esmes, carriers, networks, routes"),
+     "expected one of node, listen, store, control, http, mask_numbers, limits, esmes, carriers, networks, routes, "
+     "mo"),
     (MAIN, "limits: {drain_timeout_s: 20}\n",
      ":1:10: unknown key `drain_timeout_s` in `limits`, did you mean `drain_timeout`?"),
     (MAIN, "limits: {zzz: 1}\n",
