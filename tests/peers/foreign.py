@@ -5,7 +5,7 @@ Rules:
 - A peer that is not there is an error that says what to run, never a skipped test.
 - A peer gets its task as one JSON argument and ends by itself, or is killed after its time.
 
-Walk: tests/peers/test_clients.py and test_servers.py start them; their scripts are in clients/ and servers/.
+Walk: the tests of this folder start them; their scripts are in clients/ and servers/.
 """
 
 from __future__ import annotations
@@ -114,12 +114,13 @@ class Peer:
 
 
 def start(script: str, task: Event) -> Peer:
-    """A foreign peer at work: script below tests/peers, its task as JSON."""
+    """A foreign peer at work: script below tests/peers, its task as JSON; `ca` in it is a file of whom to trust by TLS,
+    which some libraries only read from their environment."""
     assert PEERS.exists(), "no foreign peers here: run tools/peers"
     path = HERE / script
     process = subprocess.Popen(
         [*RUNNERS[path.suffix], str(path), json.dumps({"debian": str(DEBIAN), "libraries": LIBRARIES, **task})],
-        env=ENV,
+        env={**ENV, "SSL_CERT_FILE": task["ca"]} if "ca" in task else ENV,
         start_new_session=True,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

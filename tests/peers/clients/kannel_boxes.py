@@ -36,12 +36,14 @@ log-level = 1
 log-file = "{folder}/bearerbox.log"
 box-allow-ip = "127.0.0.1"
 dlr-storage = internal
+{trusts}
 
 group = smsc
 smsc = smpp
 smsc-id = ours
 host = 127.0.0.1
 port = {port}
+use-ssl = {tls}
 transceiver-mode = true
 smsc-username = "{system_id}"
 smsc-password = "{password}"
@@ -139,7 +141,10 @@ def main() -> None:
     page = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Callback)
     threading.Thread(target=page.serve_forever, daemon=True).start()
     ports = {"admin": free_port(), "inner": free_port(), "http": free_port(), "callback": page.server_port}
-    (FOLDER / "kannel.conf").write_text(CONFIG.format(**{**TASK, **ports, "folder": FOLDER}))
+    tls = {"tls": "true" if "ca" in TASK else "false", "trusts": ""}
+    if "ca" in TASK:
+        tls["trusts"] = f'ssl-trusted-ca-file = "{TASK["ca"]}"'
+    (FOLDER / "kannel.conf").write_text(CONFIG.format(**{**TASK, **ports, **tls, "folder": FOLDER}))
     boxes = [box("bearerbox")]
     until(lambda: "online" in get(ports["admin"], "/status.txt", password="secret"), "bearerbox binds")
     tell("bind", status=0)

@@ -1,4 +1,5 @@
 // node-smpp as a platform: binds, submits a short message and a long one (SAR segments; UDH parts at 3.3), unbinds.
+const fs = require('fs');
 const smpp = require('smpp');
 const task = JSON.parse(process.argv[2]);
 const tell = (did, more) => console.log(JSON.stringify({did, ...more}));
@@ -8,7 +9,8 @@ const plain = {
 };
 let owed = 0;
 
-const session = smpp.connect({url: `smpp://127.0.0.1:${task.port}`, auto_enquire_link_period: 60000});
+const tls = task.ca ? {tls: true, ca: fs.readFileSync(task.ca)} : {};
+const session = smpp.connect({host: '127.0.0.1', port: task.port, auto_enquire_link_period: 60000, ...tls});
 session.on('error', (error) => tell('error', {error: String(error)}));
 session.on('close', () => { tell('closed'); process.exit(0); });
 session.on('deliver_sm', (pdu) => {
@@ -28,7 +30,7 @@ function submit(did, fields) {
   });
 }
 
-session.on('connect', () => {
+session.on(task.ca ? 'secureConnect' : 'connect', () => {
   const login = {system_id: task.system_id, password: task.password, interface_version: task.version};
   session.bind_transceiver(login, (bound) => {
     tell('bind', {status: bound.command_status, system_id: bound.system_id, version: bound.sc_interface_version});

@@ -67,7 +67,7 @@ async def answer(events: object, client: Client, owed: int) -> None:
 
 async def main() -> None:
     client, events = await Client.connect(
-        url=f"smpp://127.0.0.1:{TASK['port']}",
+        url=f"{'ssmpp' if 'ca' in TASK else 'smpp'}://127.0.0.1:{TASK['port']}",
         enquire_link_interval=5000,
         enquire_link_response_timeout=2000,
         response_timeout=5000,

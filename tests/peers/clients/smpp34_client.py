@@ -23,7 +23,8 @@ def tell(did: str, **more: object) -> None:
 
 
 async def main() -> None:
-    client = smpp34.Client("127.0.0.1", TASK["port"], TASK["system_id"], TASK["password"], bind_type="TRX")
+    login = (TASK["system_id"], TASK["password"])
+    client = smpp34.Client("127.0.0.1", TASK["port"], *login, bind_type="TRX", tls="ca" in TASK)
     session = await client.connect()
     tell("bind", status=0)  # session.system_id is the one it sent
     answer = await session.submit_sm(TASK["destination"], TASK["text"].encode(), **PLAIN)

@@ -70,7 +70,11 @@ def submit(smpp: object, did: str, **fields: object) -> defer.Deferred:
 @defer.inlineCallbacks
 def main() -> object:
     config = SMPPClientConfig(
-        host="127.0.0.1", port=TASK["port"], username=TASK["system_id"], password=TASK["password"]
+        host="127.0.0.1",
+        port=TASK["port"],
+        username=TASK["system_id"],
+        password=TASK["password"],
+        useSSL="ca" in TASK,  # and believes any certificate: it has no setting for whom to trust
     )
     smpp = yield SMPPClientTransceiver(config, take).connectAndBind()
     tell("bind", status=0)

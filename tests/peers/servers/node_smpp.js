@@ -1,4 +1,5 @@
 // node-smpp as a carrier: answers each text as its script says; ids are hexadecimal in the response, decimal in receipts.
+const fs = require('fs');
 const smpp = require('smpp');
 const task = JSON.parse(process.argv[2]);
 const tell = (did, more) => console.log(JSON.stringify({did, ...more}));
@@ -48,7 +49,8 @@ function originate(session, pdu, mo) {
   }, (answer) => tell('mo', {text: mo.text, status: answer.command_status}));
 }
 
-const server = smpp.createServer((session) => {
+const tls = task.key ? {key: fs.readFileSync(task.key), cert: fs.readFileSync(task.certificate)} : {};
+const server = smpp.createServer(tls, (session) => {
   links.push(session);
   session.on('error', (error) => tell('error', {error: String(error)}));
   for (const mode of ['bind_transceiver', 'bind_transmitter', 'bind_receiver']) {

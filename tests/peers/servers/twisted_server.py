@@ -30,7 +30,7 @@ from smpp.twisted.protocol import DataHandlerResponse
 from smpp.twisted.server import SMPPServerFactory
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.portal import Portal
-from twisted.internet import defer, reactor
+from twisted.internet import defer, reactor, ssl
 
 TASK = json.loads(sys.argv[1])
 offers: dict[str, int] = {}
@@ -148,6 +148,11 @@ def submitted(system_id: str, link: object, pdu: object) -> object:
 config = SMPPServerConfig(msgHandler=submitted, systems={TASK["system_id"]: {"max_bindings": 4}})
 passwords = InMemoryUsernamePasswordDatabaseDontUse()
 passwords.users[TASK["system_id"]] = TASK["password"]  # its server asks with str, though Twisted's own rule is bytes
-door = reactor.listenTCP(0, Factory(config, Portal(Realm(), [passwords])), interface="127.0.0.1")
+factory = Factory(config, Portal(Realm(), [passwords]))
+if "key" in TASK:
+    tls = ssl.DefaultOpenSSLContextFactory(TASK["key"], TASK["certificate"])
+    door = reactor.listenSSL(0, factory, tls, interface="127.0.0.1")
+else:
+    door = reactor.listenTCP(0, factory, interface="127.0.0.1")
 reactor.callWhenRunning(lambda: tell("listening", port=door.getHost().port))
 reactor.run()
