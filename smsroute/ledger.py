@@ -34,6 +34,7 @@ from smsroute.message import (
     Doubted,
     Finished,
     Moved,
+    Noted,
     OrphansAged,
     Part,
     Queried,
@@ -48,7 +49,6 @@ from smsroute.message import (
     Withdrawn,
 )
 from smsroute.receipting import Receipting
-from smsroute.replacing import replaced
 
 
 class Ledger(Receipting):
@@ -83,6 +83,7 @@ class Ledger(Receipting):
             session=event.session,
             data_coding=event.data_coding,
             kept=event.kept,
+            notify=event.notify,
         )
         self.parts[event.part_id] = self._changed[event.part_id] = part
         self.by_state[State.DUE] += 1
@@ -306,13 +307,6 @@ class Ledger(Receipting):
             self.multiparts.close(message[0].multipart, message_id)
             self._settle(message, event.at)
 
-    def _replaced(self, event: Replaced) -> None:
-        part = self._part(event.part_id)
-        if part is not None and not replaced(part, self.queues, event):
-            self.counts.overtaken += 1
-        elif part is not None:
-            self._fact(part, event.at, "its sender replaced it")
-
 
 def _err(code: int) -> str:
     """The err of a refusal as the ESME's receipt has it; UNFIT is no carrier's."""
@@ -337,4 +331,5 @@ _APPLY: Final[dict[type, Callable[[Ledger, Any], None]]] = {
     Arrived: Ledger._arrived,
     Closed: Ledger._closed,
     Replaced: Ledger._replaced,
+    Noted: Ledger._noted,
 }

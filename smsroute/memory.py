@@ -156,6 +156,9 @@ class Memory:
 
     def _end(self, part: Part, at: float, why: str, err: str) -> None:
         part.ended_at, part.why, part.err = at, why, err
+        if part.notice is not None:
+            self.outboxes[part.esme].unnote(part.part_id)
+            part.notice = None
         _cut(part)
         count = _COUNT_OF_END.get(part.state, "failed")
         setattr(self.counts, count, getattr(self.counts, count) + 1)
@@ -224,11 +227,18 @@ class Memory:
         self._owe(part)
 
     def _owe(self, part: Part) -> None:
-        outbox = self.outboxes.get(part.esme)
-        if outbox is None:
-            outbox = self.outboxes[part.esme] = Outbox()
-        outbox.join(part, self._outbox_max)
+        self._outbox(part.esme).join(part, self._outbox_max)
         self.woken_esmes.add(part.esme)
+
+    def _owe_notice(self, part: Part) -> None:
+        self._outbox(part.esme).note(part)
+        self.woken_esmes.add(part.esme)
+
+    def _outbox(self, esme: str) -> Outbox:
+        outbox = self.outboxes.get(esme)
+        if outbox is None:
+            outbox = self.outboxes[esme] = Outbox()
+        return outbox
 
     def _rest(self, part: Part) -> None:
         if part.kept is not None:  # nothing of the text outlives its use
@@ -429,6 +439,10 @@ class Memory:
                     waiting.append(part)
                 continue
             self.queues.watch(part, part.expires_at)
+            if part.notice is not None:
+                self._outbox(part.esme)
+                if not part.notice.told_at:
+                    self._owe_notice(part)
             if part.state == State.DUE:
                 self.queues.put_at(part, 0.0)
             elif part.state == State.SUBMITTED:

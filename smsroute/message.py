@@ -68,6 +68,15 @@ class Verdict(msgspec.Struct, array_like=True, gc=False, frozen=True):
     delivered: int  # of them
 
 
+class Notice(msgspec.Struct, array_like=True, gc=False):
+    """A carrier's newest word of a part on its way, for an ESME that asked for such."""
+
+    state: int  # the message_state, as the carrier told it
+    err: str
+    at: float
+    told_at: float = 0.0  # when the ESME answered for it; 0: it is owed
+
+
 class Part(msgspec.Struct, array_like=True, gc=False):
     """One submit_sm of a customer: what it said, where it is, everything that was tried."""
 
@@ -103,6 +112,8 @@ class Part(msgspec.Struct, array_like=True, gc=False):
     tell: int = Tell.OWN
     verdict: Verdict | None = None  # of its message, when it is the one that tells
     scheduled_at: float = 0.0  # not before, as its sender wished (`due_at` is that, until a retry); 0 = at once
+    notify: bool = False  # its sender asked for words on the way: registered_delivery bit 4
+    notice: Notice | None = None
 
     @property
     def final(self) -> bool:
@@ -124,8 +135,9 @@ class Part(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def matters(self) -> bool:
-        """Whether its own end is waited for, so that its ESME can be told of it, or of its whole message."""
-        return self.wants_receipt > 0 or self.tell == Tell.WAITING
+        """Whether its own end is waited for, so that its ESME can be told of it, of its whole message, or of its way
+        there."""
+        return self.wants_receipt > 0 or self.tell == Tell.WAITING or self.notify
 
     @property
     def owed_at(self) -> float:
@@ -175,6 +187,7 @@ class Accepted(Event, tag=2, frozen=True):
     number: int = 0  # which of `parts` it is
     as_one: bool = False  # of the first of them: one receipt tells of all
     due_at: float = 0.0  # it is held until then; 0 = at once
+    notify: bool = False  # see Part
 
 
 class Attempted(Event, tag=3, frozen=True):
@@ -258,6 +271,7 @@ class Receipted(Event, tag=9, frozen=True):
     text: str = ""  # the first characters of the message, as it quotes them
     submitted_at: float = 0.0  # its submit date, by the carrier's clock; 0 = it says none
     strict: bool = False  # its keys are a guess: they name nothing but what went to the handset it speaks of
+    passing: int = -1  # the message_state of a word on the way, where it is worth telling
 
 
 class Finished(Event, tag=10, frozen=True):
@@ -323,6 +337,16 @@ class Replaced(Event, tag=18, frozen=True):
     expires_at: float
     due_at: float  # not before; 0 = as it was
     kept: bytes | None = b""  # see Part
+    notify: bool = False  # see Part
+
+
+class Noted(Event, tag=19, frozen=True):
+    """The ESME answered for these notices; `dropped` says why when we gave up telling."""
+
+    at: float
+    esme: str
+    notices: list[tuple[str, float]]  # (part_id, Notice.at)
+    dropped: str = ""
 
 
 class Arrived(Event, tag=16, frozen=True):
@@ -361,6 +385,7 @@ AnyEvent = (
     | Closed
     | Arrived
     | Replaced
+    | Noted
 )
 
 

@@ -32,7 +32,10 @@ from smsroute.message import Backlog, OwedPage, Part, Told
 class Outbox:
     """Receipts one ESME is owed, oldest first. See the module."""
 
-    __slots__ = ("cursor", "given_up", "last", "leaving", "on_disk", "owed", "paged", "ready", "tail", "why_given_up")
+    __slots__ = (
+        "cursor", "given_up", "last", "leaving", "notices", "on_disk", "owed", "paged", "ready", "tail", "unsent",
+        "why_given_up",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.owed: dict[str, Part] = {}
@@ -45,6 +48,8 @@ class Outbox:
         self.last = 0  # the number of the last row a checkpoint is known to have written
         self.given_up = 0  # dead letters since the start, and why the newest one is
         self.why_given_up = ""
+        self.notices: dict[str, Part] = {}  # open parts whose notice is owed: they stand in the ledger, and in no tier
+        self.unsent: dict[str, Part] = {}  # of those, not with a session just now
 
     def __len__(self) -> int:
         return len(self.owed) + self.on_disk + len(self.leaving) + len(self.tail)
@@ -65,6 +70,15 @@ class Outbox:
         else:
             self.owed[part.part_id] = part
             self.ready.append(part)
+
+    def note(self, part: Part) -> None:
+        """Its notice is owed from now on."""
+        self.notices[part.part_id] = self.unsent[part.part_id] = part
+
+    def unnote(self, part_id: str) -> None:
+        """No notice of it is owed any more."""
+        self.notices.pop(part_id, None)
+        self.unsent.pop(part_id, None)
 
     def pop(self, part_id: str, dropped: str) -> Part | None:
         """It is owed no more. `dropped`: why it was given up, if it was. None when it is not in memory."""

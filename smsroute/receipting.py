@@ -17,15 +17,16 @@ from typing import Final
 from msgspec import structs
 
 from smsroute.attempts import attempt_meant, lives_on
+from smsroute.between import Between
 from smsroute.matching import nameless
-from smsroute.memory import Memory, Noticed
+from smsroute.memory import Noticed
 from smsroute.message import STATE_OF_RECEIPT, Adopted, Blame, OrphansAged, Part, Receipted, State
 
 LATE_MAX: Final = 10_000
 """Facts of parts that left memory, kept between two checkpoints; more are only counted."""
 
 
-class Receipting(Memory):
+class Receipting(Between):
     """See the module."""
 
     def _receipted(self, event: Receipted) -> None:
@@ -113,9 +114,7 @@ class Receipting(Memory):
         self._changed[part.part_id] = part
         cause = STATE_OF_RECEIPT.get(event.state)
         if cause is None:
-            counts.receipts_intermediate += 1
-            if not part.final:
-                self._fact(part, event.at, f"{event.carrier} says {event.word}")
+            self._on_the_way(part, event)
         elif part.state == event.state:
             self._again(part, index, event)
         elif part.state == State.ACCEPTED:  # nobody asked, the carrier tells all the same

@@ -27,6 +27,7 @@ def replaced(part: Part, queues: Queues, event: Replaced) -> bool:
     if part.state != State.DUE:
         return False
     part.body, part.kept, part.wants_receipt = event.body, event.kept, event.wants_receipt
+    part.notify = event.notify
     queues.watch_anew(part, event.expires_at)
     if event.due_at:
         part.due_at = part.scheduled_at = event.due_at

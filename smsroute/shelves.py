@@ -43,3 +43,4 @@ class Counts(msgspec.Struct):
     orphans_adopted: int = 0  # of those matched: found their attempt without its id being the plain one
     queried: int = 0  # carriers asked what became of a part, and answered or failed to
     arrived: int = 0  # messages from handsets
+    notices_told: int = 0  # words on the way that an ESME answered for, or never took

@@ -142,6 +142,7 @@ def events() -> st.SearchStrategy[AnyEvent]:
         bytes | None: st.none() | st.binary(max_size=300),
         list[str]: st.lists(TEXT, max_size=4),
         list[tuple[str, str]]: st.lists(st.tuples(TEXT, TEXT), max_size=4),
+        list[tuple[str, float]]: st.lists(st.tuples(TEXT, AT), max_size=4),
     }
     return st.one_of(
         [st.builds(kind, *(by_type[field.type] for field in msgspec.structs.fields(kind))) for kind in KINDS]
@@ -203,6 +204,7 @@ def test_journal_numbers_keep_their_meaning() -> None:
         "Closed": 15,
         "Arrived": 16,
         "Replaced": 18,
+        "Noted": 19,
     }
     assert [int(state) for state in State] == [0, 1, 2, 3, 10, 12, 13, 14, 15, 17, 18, 20]
     assert [int(cause) for cause in Cause] == list(range(18))

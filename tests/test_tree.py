@@ -22,7 +22,7 @@ FUNCTION_LINES_MAX = 70
 
 WORDS = {"message", "states", "smpp", "config"}  # what every room may speak of
 INSIDE = WORDS | {"ids", "lane", "queues", "outbox", "shelves", "memory", "ledger", "policy", "routing", "store"}
-INSIDE |= {"families", "taking", "matching", "receipting", "replacing", "ports", "link", "tls"}
+INSIDE |= {"families", "taking", "matching", "receipting", "replacing", "between", "ports", "link", "tls"}
 ALL = INSIDE | {"esmes", "carriers", "ops", "sim", "cli", "engine"}
 
 # fmt: off
@@ -33,9 +33,9 @@ LAW: dict[str, set[str]] = {            # room -> what of ours it may import, be
     "memory": {"message", "queues", "outbox", "shelves", "families", "matching", "taking"}, "outbox": {"message"},
     "taking": {"message", "families", "matching", "shelves"},
     "families": {"message"}, "attempts": {"message"}, "matching": {"message", "shelves"},
-    "replacing": {"message", "queues"},
-    "receipting": {"message", "attempts", "matching", "memory"},
-    "ledger": {"message", "attempts", "matching", "memory", "receipting", "replacing"},
+    "replacing": {"message", "queues"}, "between": {"message", "memory", "replacing"},
+    "receipting": {"message", "attempts", "matching", "memory", "between"},
+    "ledger": {"message", "attempts", "matching", "memory", "receipting"},
     "policy": WORDS, "routing": WORDS,
     "link": WORDS | {"ports"},
     "tls": {"config"},
@@ -48,7 +48,7 @@ LAW: dict[str, set[str]] = {            # room -> what of ours it may import, be
 # fmt: on
 
 PURE = WORDS | {"ids", "lane", "queues", "outbox", "shelves", "families", "matching", "taking", "memory"}
-PURE |= {"attempts", "receipting", "replacing", "ledger", "policy", "routing"}
+PURE |= {"attempts", "receipting", "replacing", "between", "ledger", "policy", "routing"}
 IMPURE = {"trio", "asyncio", "threading", "socket", "ssl", "subprocess", "structlog", "sqlite3", "select", "signal"}
 
 CLOCK, DICE, NET, THREAD = "ports.Clock", "ports.Entropy.rng(name)", "ports.Network", "ports.Blocking.run"

@@ -47,6 +47,13 @@ from smsroute.store.journal import Journal
 log: Final = structlog.get_logger("smsroute.receipts")
 
 
+_PASSING: Final[dict[int, int]] = {
+    names.MessageState.SCHEDULED: names.MessageState.ENROUTE,  # a word of 5.0 alone
+    names.MessageState.ENROUTE: names.MessageState.ENROUTE,
+    names.MessageState.ACCEPTED: names.MessageState.ACCEPTED,
+}
+"""Words on the way that say something: message_state -> what an ESME is told. UNKNOWN would only frighten it."""
+
 Said = tuple[Part, int, str]
 """A part, the final State its receipt tells, and the receipt's err."""
 
@@ -219,6 +226,7 @@ def _event(carrier: str, spoken: Spoken, told: Receipt, now: float, keys: list[s
         told.source_addr,
         part_id,
         whole=spoken.dialect.receipts_on != "every",
+        passing=_PASSING.get(told.state, -1) if told.state not in spoken.ends else -1,
     )
     if part_id:
         return event

@@ -74,6 +74,8 @@ ANSWER_SUBMITS: Final[Answer] = partial(build_responses, names.SUBMIT_SM)
 
 THROTTLED: Final = names.ESME_RTHROTTLED
 UDHI: Final = 0x40
+INTERMEDIATE: Final = 0x10
+"""registered_delivery: words on the way are asked for (section 5.2.17)."""
 LEARN: Final = -1
 """Not judged yet: what its ESME has waiting is to be known first."""
 
@@ -325,6 +327,7 @@ class Accept:
             number=number,
             as_one=parts > 1 and esme.receipts == "message",
             due_at=due_at,
+            notify=submit.registered_delivery & INTERMEDIATE > 0,
         )
 
     def _held(self, esme: Esme, submit: SubmitSm, body: bytes, wall: float) -> tuple[float, float, bytes]:

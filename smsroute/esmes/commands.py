@@ -26,7 +26,7 @@ from typing import Any, Final
 import structlog
 import trio
 
-from smsroute.esmes.accept import Accept, Answer, Row
+from smsroute.esmes.accept import INTERMEDIATE, Accept, Answer, Row
 from smsroute.esmes.client import Client
 from smsroute.esmes.deliver import MESSAGE_STATE
 from smsroute.ledger import Ledger
@@ -159,6 +159,7 @@ class Commands:
             expires_at,
             due_at,
             self._accept.kept(esme, body, submit),
+            submit.registered_delivery & INTERMEDIATE > 0,
         )
         self._accept.mark(submit, esme)
         queues = self._ledger.queues

@@ -6,6 +6,7 @@ Rules:
   what it had, to the front. One that leaves receipts unanswered gets none while another session may take them.
 - Answers that may pass (08 14 45 58 64 67 FE FF) are tried again after a pause that doubles; any other is the ESME's
   last word: the receipt is dead-lettered with the reason, as is one refused `outbox_attempts_max` times.
+- Words on the way (`esmes/notes`) go before receipts, in the same windows and with the same answers.
 - No TLV for a session below interface version 3.4; ids are byte for byte those of the submit_sm_resp.
 
 Walk: `engine` calls `pump` when the ledger woke an ESME; `esmes/listener` tells joins, leaves and answers; Told events
@@ -23,7 +24,9 @@ import structlog
 import trio
 
 from smsroute.config import Limits
+from smsroute.esmes import notes
 from smsroute.esmes.client import Client
+from smsroute.esmes.notes import Note
 from smsroute.ledger import Ledger
 from smsroute.message import AnyEvent, Part, State, Told
 from smsroute.outbox import Outbox
@@ -51,6 +54,10 @@ PASSING: Final = frozenset({0x08, 0x14, 0x45, 0x58, 0x64, 0x67, 0xFE, 0xFF})
 """deliver_sm_resp statuses worth another try (what the large providers retry on)."""
 
 
+Said = Part | Note
+"""What a deliver_sm tells: how a part ended, or a word on its way."""
+
+
 class Deliver:
     """See the module."""
 
@@ -63,7 +70,7 @@ class Deliver:
         self._refusals: dict[str, int] = {}
         self._deaf: set[Client] = set()  # sessions that left receipts unanswered and have answered none since
         self._answered: set[str] = set()  # answered for, and that is not durable yet
-        self._later: list[tuple[float, int, Part]] = []
+        self._later: list[tuple[float, int, Said]] = []
         self._pauses = count()
         self._alarm: trio.CancelScope | None = None
 
@@ -75,7 +82,7 @@ class Deliver:
         self._clients.setdefault(client.esme.name, []).append(client)
         self.pump(client.esme.name)
 
-    def leave(self, client: Client, unanswered: Sequence[Part]) -> None:
+    def leave(self, client: Client, unanswered: Sequence[Said]) -> None:
         """It is gone; what it had goes back to the front, in order."""
         if client.esme is None:
             return
@@ -85,10 +92,13 @@ class Deliver:
         self._deaf.discard(client)
         self._give_back(client.esme.name, unanswered)
 
-    def _give_back(self, esme: str, parts: Sequence[Part]) -> None:
+    def _give_back(self, esme: str, told: Sequence[Said]) -> None:
         outbox = self._ledger.outboxes.get(esme)
-        if outbox is not None and parts:
+        if outbox is not None and told:
+            parts = [one for one in told if isinstance(one, Part)]
             outbox.ready.extendleft(part for part in reversed(parts) if part.part_id in outbox.owed)
+            if len(parts) < len(told):
+                notes.give_back(outbox, [one for one in told if isinstance(one, Note)], self._answered.__contains__)
             self.pump(esme)
 
     # -- sending -------------------------------------------------------------------------------------------------------
@@ -102,9 +112,10 @@ class Deliver:
         hearing = [client for client in clients if client not in self._deaf and client.link.up and client.session.bound]
         room = {client: _room(client) for client in hearing or clients}
         by_number = {client.number: client for client in room}
-        while outbox.ready and (places := sum(room.values())) > 0:
-            shares: dict[Client, list[Part]] = {}
-            for part in self._take(outbox, min(places, self._limits.outbox_batch_max)):
+        while (outbox.ready or outbox.unsent) and (places := sum(room.values())) > 0:
+            shares: dict[Client, list[Said]] = {}
+            most = min(places, self._limits.outbox_batch_max)
+            for part in notes.take(outbox, most) if outbox.unsent else self._take(outbox, most):
                 client = by_number.get(part.session)
                 if client is None or room[client] <= 0:
                     client = max(room, key=room.__getitem__)
@@ -123,13 +134,16 @@ class Deliver:
                 parts.append(part)
         return parts
 
-    def _send(self, client: Client, parts: list[Part]) -> None:
+    def _send(self, client: Client, parts: list[Said]) -> None:
         assert client.esme is not None
         with_tlvs = client.esme.receipt_tlvs and client.version >= 0x34
         bodies: list[bytes] = []
-        tokens: list[Part] = []
+        tokens: list[Said] = []
         for part in parts:
-            body = _body(part, with_tlvs) if part.state != State.RECEIVED else self._written(client, part)
+            if isinstance(part, Part) and part.state == State.RECEIVED:
+                body = self._written(client, part)
+            else:
+                body = _body(part, with_tlvs)
             if body:
                 bodies.append(body)
                 tokens.append(part)
@@ -154,22 +168,33 @@ class Deliver:
         now = self._ports.clock.wall()
         self._deaf.discard(client)
         told: list[str] = []
+        noted: list[Note] = []
         events: list[AnyEvent] = []
         for response in responses:
-            part = cast(Part, response.token)
+            part = cast(Said, response.token)
             status = response.command_status
             if status == names.ESME_ROK:
-                told.append(part.part_id)
+                if isinstance(part, Note):
+                    noted.append(part)
+                else:
+                    told.append(part.part_id)
             elif status in PASSING and self._another_try(part):
                 continue
             else:
-                events.append(Told(now, esme, [part.part_id], dropped=f"{esme} answered {names.status_name(status)}"))
+                why = f"{esme} answered {names.status_name(status)}"
+                if isinstance(part, Note):
+                    events.append(notes.told(now, esme, [part], why))
+                else:
+                    events.append(Told(now, esme, [part.part_id], dropped=why))
                 self._refusals.pop(part.part_id, None)
         if told:
             events.append(Told(now, esme, told))
-            if self._refusals:
-                for part_id in told:
-                    self._refusals.pop(part_id, None)
+        if noted:
+            events.append(notes.told(now, esme, noted))
+            told.extend(note.part_id for note in noted)
+        if self._refusals:
+            for part_id in told:
+                self._refusals.pop(part_id, None)
         self._answered.update(told)
 
         def then(_: StoreError | None) -> None:
@@ -179,7 +204,7 @@ class Deliver:
         if events:
             await self._journal.commit(events, then, must=True)
 
-    def timed_out(self, client: Client, parts: Sequence[Part]) -> None:
+    def timed_out(self, client: Client, parts: Sequence[Said]) -> None:
         """Nobody answered: another session, or this one again where it is the only one (a duplicate is possible, a loss
         is not)."""
         if client.esme is not None:
@@ -187,7 +212,7 @@ class Deliver:
             self._deaf.add(client)
             self._give_back(client.esme.name, parts)
 
-    def _another_try(self, part: Part) -> bool:
+    def _another_try(self, part: Said) -> bool:
         refusals = self._refusals.get(part.part_id, 0) + 1
         if refusals >= self._limits.outbox_attempts_max:
             self._refusals.pop(part.part_id, None)
@@ -212,8 +237,10 @@ class Deliver:
                 self._give_back(part.esme, [part])
 
 
-def _body(part: Part, with_tlvs: bool) -> bytes:
-    """The deliver_sm that tells how it ended, or its whole message."""
+def _body(part: Said, with_tlvs: bool) -> bytes:
+    """The deliver_sm that tells how it ended, or its whole message, or what it is on its way."""
+    if isinstance(part, Note):
+        return part.body(with_tlvs)
     told = part.verdict
     return receipt.build(
         part.body,

@@ -28,10 +28,9 @@ from smsroute.config import Config, Esme
 from smsroute.esmes.accept import Accept
 from smsroute.esmes.client import Client
 from smsroute.esmes.commands import SERVED, Commands
-from smsroute.esmes.deliver import Deliver
+from smsroute.esmes.deliver import Deliver, Said
 from smsroute.esmes.porter import COME_IN, SLOWED, Porter, Verdict
 from smsroute.link import BROKEN, Link, session_limits
-from smsroute.message import Part
 from smsroute.ports import Listener, Ports, why_no_tls
 from smsroute.smpp import names
 from smsroute.smpp.codec import Pdu, pdu
@@ -167,7 +166,7 @@ class Doors:
             self._left.set()
             self._by_peer[peer] -= 1
             self._by_peer += Counter()  # drop the zeros
-            self._deliver.leave(client, cast(list[Part], session.lost(why)))
+            self._deliver.leave(client, cast(list[Said], session.lost(why)))
             if client.esme is not None:
                 log.info("session.ended", session=client.name, peer=peer, reason=why)
 
@@ -192,7 +191,7 @@ class Doors:
         submits: list[Pdu] = []
         commands: list[Pdu] = []
         answers: list[Response] = []
-        unanswered: list[Part] = []
+        unanswered: list[Said] = []
         unbound = False
         for item in received:
             if isinstance(item, Request):
@@ -205,7 +204,7 @@ class Doors:
             elif isinstance(item, Response):
                 answers.append(item)
             elif isinstance(item, TimedOut):
-                unanswered.append(cast(Part, item.token))
+                unanswered.append(cast(Said, item.token))
             elif isinstance(item, BindRequest):
                 await self._bind(client, item)
             elif isinstance(item, Unbound):

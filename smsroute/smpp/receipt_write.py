@@ -41,12 +41,14 @@ def build(
     err: str = "000",
     with_tlvs: bool = True,
     parts: tuple[int, int] | None = None,
+    on_the_way: bool = False,
 ) -> bytes:
     """The deliver_sm body of a receipt for a submit_sm body (section 4.6.1, Appendix B; quirks 1.7).
 
     `submitted` may be cut after `text_at`, its addresses; then the text is blank. Times are Unix seconds, told in UTC.
     `with_tlvs`: receipted_message_id and message_state too, for clients of interface version 3.4 on. `parts`: of a
-    whole message, how many it has and how many were delivered.
+    whole message, how many it has and how many were delivered. `on_the_way`: it is no last word, but an intermediate
+    notification (esm_class 0x20, section 5.2.12).
     """
     source = submitted.index(0) + 1
     destination = submitted.index(0, source + 2) + 1
@@ -67,7 +69,7 @@ def build(
             b"\0",
             submitted[destination:text_at],
             submitted[source:destination],
-            b"\4\0\0\0\0\0\0\0\0",
+            b"\x20\0\0\0\0\0\0\0\0" if on_the_way else b"\4\0\0\0\0\0\0\0\0",
             bytes((len(text),)),
             text,
             build_tlv(RECEIPTED_MESSAGE_ID, identity + b"\0") + build_tlv(MESSAGE_STATE, bytes((state,)))

@@ -42,7 +42,7 @@ PART_COLUMNS: Final = {                    # column -> field of Part
 }  # fmt: skip
 PART_FIELDS_OTHERWISE: Final = {
     "body",                                 # column of that name, in base64, where all of it is kept
-    "kept", "text_at", "due_at", "attempts", "session", "whole", "place", "scheduled_at",
+    "kept", "text_at", "due_at", "attempts", "session", "whole", "place", "scheduled_at", "notify", "notice",
     "verdict",                              # the facts tell it
 }  # fmt: skip
 

@@ -220,11 +220,11 @@ class Naive(Messages, Dates):
         one.told_by *= event.within_s > 0
         if page.state not in UNANSWERED:
             self.tally["overtaken"] += 1
-        elif (page.said.wants_receipt or page.as_one or event.awaits) and not event.silent:
+        elif (page.said.wants_receipt or page.as_one or page.said.notify or event.awaits) and not event.silent:
             page.state = State.SUBMITTED
         else:
             page.state = State.ACCEPTED
-            asked = page.said.wants_receipt or page.as_one
+            asked = page.said.wants_receipt or page.as_one or page.said.notify
             why = "taken by the carrier, which sends no receipts" if asked else ""
             self._over(page, event.at, why or "taken by the carrier; no receipt was asked for", "")
         if one.called:
@@ -375,6 +375,7 @@ class Naive(Messages, Dates):
             self.tally["receipts_intermediate"] += 1
             if not page.over:
                 self._note(page, words)
+                self._passing(page, event)
         elif page.state == event.state and any(one.told for one in page.tries) and not page.tries[index].told:
             page.tries[index].told = event.state
             self.tally["receipts_superseded"] += 1

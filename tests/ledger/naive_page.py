@@ -64,6 +64,7 @@ class Page:
     message: str = ""
     heard_of: Receipted | None = None
     as_one: bool = False  # its message is told of, not itself
+    notice: list[float] | None = None  # the last word on the way: state, when it was said, when it was told
     spoken: bool = False  # it has been, or will be, by whoever speaks
     word: tuple[int, str, float, int, int] | None = None  # what this one says of the whole message
 

@@ -43,6 +43,7 @@ def of_ledger(ledger: Ledger) -> dict[str, Any]:
                     for one in part.attempts
                 ],
                 "end": (part.ended_at, part.why, part.err, part.told_at),
+                "notice": None if part.notice is None else [part.notice.state, part.notice.at, part.notice.told_at],
                 "family": (part.message_id, part.whole),
                 "told of": (part.tell, part.verdict and structs.astuple(part.verdict)),
                 "facts": part.facts,
@@ -51,6 +52,7 @@ def of_ledger(ledger: Ledger) -> dict[str, Any]:
         },
         "lanes": lanes,
         "outboxes": {esme: list(outbox.owed) for esme, outbox in ledger.outboxes.items() if outbox.owed},
+        "notices": {esme: sorted(box.notices) for esme, box in ledger.outboxes.items() if box.notices},
         "in_doubt": sorted(ledger.in_doubt),
         "watched": {
             part.part_id: number
@@ -92,6 +94,7 @@ def of_naive(naive: Naive) -> dict[str, Any]:
         "parts": {part_id: _page(page) for part_id, page in pages.items()},
         "lanes": naive.lanes(),
         "outboxes": {esme: owed for esme in ESMES if (owed := naive.outbox(esme))},
+        "notices": {esme: owed for esme in ESMES if (owed := naive.noticeboard(esme))},
         "in_doubt": sorted(part_id for part_id, page in pages.items() if page.state is State.IN_DOUBT),
         "watched": {part_id: page.looked_at // 10 for part_id, page in pages.items() if not page.over},
         "ids": naive.names,
@@ -141,6 +144,7 @@ def _page(page: Page) -> dict[str, Any]:
             for one in page.tries
         ],
         "end": (page.ended_at, page.why, page.err, page.told_at),
+        "notice": None if page.over else page.notice,
         "family": (page.message, page.heard_of),
         "told of": (page.as_one and (1 if not page.spoken else 2 if page.word else 3), page.word),
         "facts": page.facts,

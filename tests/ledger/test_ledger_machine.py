@@ -25,6 +25,7 @@ from smsroute.message import (
     Doubted,
     Finished,
     Moved,
+    Noted,
     OrphansAged,
     Queried,
     Receipted,
@@ -187,6 +188,7 @@ class Walk:
                     number=rng.randint(min(1, total), total),
                     kept=rng.choice([b"", b"", b"address te", None]),
                     as_one=as_one,
+                    notify=rng.random() < 0.4,
                     due_at=at + later if later else 0.0,
                 )
             )
@@ -209,7 +211,16 @@ class Walk:
         part_id = self._some(State.DUE)[0]
         date = rng.choice([0.0, 0.0, at, at + 10, at + 40])
         kept = rng.choice([b"", b"address ne", None])
-        self._say(Replaced(part_id, at, b"address news", rng.randint(0, 3), at + rng.choice([30, 90]), date, kept))
+        self._say(
+            Replaced(part_id, at, b"address news", rng.randint(0, 3), at + rng.choice([30, 90]), date, kept, True)
+        )
+
+    def note(self) -> None:
+        """An ESME answers for words on the way: those it was told last, older ones, or some nobody said."""
+        at, esme = self._later(), self.rng.choice(ESMES)
+        told = [(one, (self.naive.pages[one].notice or [0, 0.0])[1]) for one in self.naive.noticeboard(esme)]
+        others = [(one, at - 1) for one in self._some()] if self.rng.random() < 0.2 else []
+        self._say(Noted(at, esme, told + others, self.rng.choice(["", "", "refused"])))
 
     def take_on(self) -> None:
         """A carrier takes parts; one may be of an attempt that was given up."""
@@ -292,13 +303,18 @@ class Walk:
         at, state, number = self._later(), self.rng.choice(SAID), self.rng.choice(NUMBERS)
         whole, strict = self.rng.random() < 0.4, self.rng.random() < 0.3
         event = Receipted(carrier, at, keys, state, "000", "WORD", number, whole=whole, strict=strict)
+        passing = self.rng.choice([-1, 1, 1, 6]) if state == -1 else -1
         meant = self.naive.means(event)
         assert self.ledger.whose(event) == (meant[0] if meant else "")
         closed = self.disk.closed
         stored = next((closed[carrier, key] for key in keys if (carrier, key) in closed), "")
         whose = meant[0] if meant else stored
         ids = written or [("text", key) for key in keys]
-        self._say(Receipted(carrier, at, keys, state, "000", "WORD", number, whose, whole, ids, strict=strict))
+        self._say(
+            Receipted(
+                carrier, at, keys, state, "000", "WORD", number, whose, whole, ids, strict=strict, passing=passing
+            )
+        )
 
     def query(self) -> None:
         """A carrier was asked; it may have said a last word, and a receipt may say another."""
@@ -452,6 +468,7 @@ DEEDS: dict[Callable[[Walk], None], int] = {
     Walk.accept: 6, Walk.attempt: 5, Walk.withdraw: 1, Walk.take_on: 6, Walk.refuse: 3, Walk.doubt: 4, Walk.requeue: 4,
     Walk.move: 1, Walk.receipt: 5, Walk.strange_receipt: 3, Walk.adopt: 2, Walk.query: 3, Walk.finish: 2, Walk.tell: 4,
     Walk.age: 1, Walk.close: 2, Walk.release: 2, Walk.checkpoint: 3, Walk.replay: 1, Walk.crash: 1,
+    Walk.replace: 3, Walk.note: 3,
 }
 # fmt: on
 
