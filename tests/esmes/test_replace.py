@@ -244,6 +244,23 @@ class TestReplaceIfPresent:
             assert it.carriers["orange"].counts["taken"] == 2
             assert list(it.engine.ledger.outboxes["acme"].owed) == [*plain, first, second]
 
+    async def test_what_may_be_on_a_handset(self, tmp_path: Path, autojump_clock: Clock) -> None:
+        """A part that waits to be sent again after an attempt in doubt is not replaced, one way or the other."""
+        routes = '- {name: all, to: [""], in_doubt: {default: {resend_after: 1s}}, carriers: [{carrier: orange}]}'
+        black = Temperament(response_delay="fixed:3600", receipt_delay="fixed:1")
+        carrier = f"{HELD}, response_timeout: 5s"
+        async with house(tmp_path, carriers={"orange": black}, carrier=carrier, routes=routes) as it:
+            raw = await bound(it)
+            message_id = await submit(raw)
+            part = it.engine.ledger.parts[message_id]
+            it.engine.dispatch.stations["orange"].drained = "a test"
+            with trio.fail_after(60):
+                while not (part.state == State.DUE and part.attempts and part.attempts[0].doubted):  # noqa: ASYNC110 - nobody tells
+                    await trio.sleep(0.1)
+            assert await replace(raw, message_id) == names.ESME_RREPLACEFAIL
+            await submit(raw, flagged(b"new"), 3)
+            assert (part.state, text_of(part)) == (State.DUE, b"hello")
+
     async def test_in_one_read(self, tmp_path: Path, autojump_clock: Clock) -> None:
         """Of two that come together only the second leaves."""
         async with house(tmp_path, carriers={"orange": KIND}) as it:
