@@ -19,6 +19,7 @@ import smpplib.gsm
 from smpplib import consts
 
 from tests.peers.foreign import Event, start
+from tests.peers.mini_smsc import DELIVERY_RECEIPT
 from tests.peers.oracles.judges import libsmpp34, tshark, whole
 from tests.peers.wire import Pdu, Recorder
 from tests.served import Served, free_door
@@ -29,6 +30,10 @@ PLAIN = "Your code is 123456"
 LONG = "Zażółć gęślą jaźń: this text is longer than one short message. " * 5
 THROTTLED, FULL, BROKEN, NOBODY, FAILED = "over the rate", "queue full", "system error", "to nobody", "switched off"
 EARLY, OTHER, SLOW, TOO_LATE = "receipt first", "by another session", "a slow answer", "an answer too late"
+ASKS, SHORT_CODE = "answer STOP", "38000"
+HANDSET_SAYS = [(0, b"STOP please"), (0x40, b"\5\0\3\x2f\2\1first half, "), (0x40, b"\5\0\3\x2f\2\2second half")]
+"""(esm_class, octets) of each deliver_sm that `ASKS` makes the carrier send to our code: one whole, one in two."""
+
 AGAIN = {THROTTLED: 0x58, FULL: 0x14, BROKEN: 0x08}
 SCRIPT: dict[str, dict[str, Any]] = {
     SLOW: {"late_ms": 400},
@@ -38,6 +43,7 @@ SCRIPT: dict[str, dict[str, Any]] = {
     EARLY: {"early": True},
     OTHER: {"other": True},
     TOO_LATE: {"late_ms": 2000},
+    ASKS: {"mo": [{"to": SHORT_CODE, "hex": said.hex(), "udhi": bool(header)} for header, said in HANDSET_SAYS]},
 }
 """What each text makes of the carrier: the statuses of its first offers, how late it answers, when and where its
 receipt comes and with which word. A text that is not here is taken and delivered."""
@@ -57,6 +63,8 @@ carriers:
              binds: [{{address: "127.0.0.1:{port}", {binds}}}]}}
 routes:
   - {{name: all, to: ["336"], carriers: [{{carrier: foreign, cost: 0.03}}]}}
+mo:
+  - {{name: code, to: ["38000"], esme: acme}}
 """
 TIMEOUT_S = 15.0
 RECEIPT = re.compile(r"id:(?P<id>\S+) sub:\d{3} dlvrd:\d{3} .*stat:(?P<stat>[A-Z]{7}) err:(?P<err>\S{1,3}) [tT]ext:")
@@ -95,6 +103,8 @@ class Ran:
     """text -> the ids the platform was given for it"""
     receipts: dict[str, tuple[str, str]]
     """id -> (stat, err) as the platform read them"""
+    mos: list[Any]
+    """deliver_sm that were no receipts, as the platform read them"""
     links: list[list[Pdu]]
     """What we said, a list a link."""
     heard: list[list[Pdu]]
@@ -148,7 +158,7 @@ def _run(server: Server, folder: Path) -> Ran:
             try:
                 engine.start()
                 engine.await_ready()
-                ids, receipts = _platform(door)
+                told = _platform(door)
                 _quiet(wire)
                 bound = [bind["state"] for bind in engine.health()["carriers"][0]["binds"]]
                 engine.stop()
@@ -156,7 +166,7 @@ def _run(server: Server, folder: Path) -> Ran:
             finally:
                 engine.discard()
         assert bound == ["bound"] * 2, str(peer)
-        return Ran(server, peer.events, ids, receipts, wire.said_by_dialler(), wire.said_by_listener())
+        return Ran(server, peer.events, *told, wire.said_by_dialler(), wire.said_by_listener())
 
 
 def _quiet(wire: Recorder) -> None:
@@ -167,18 +177,22 @@ def _quiet(wire: Recorder) -> None:
         time.sleep(0.05)
 
 
-def _platform(door: int) -> tuple[dict[str, list[str]], dict[str, tuple[str, str]]]:
-    """(text -> ids, id -> (stat, err)): a foreign client submits everything and waits for every receipt."""
+def _platform(door: int) -> tuple[dict[str, list[str]], dict[str, tuple[str, str]], list[Any]]:
+    """(text -> ids, id -> (stat, err), MO): a foreign client submits everything and waits for all that is to come."""
     client = smpplib.client.Client("127.0.0.1", door, timeout=TIMEOUT_S, allow_unknown_opt_params=True)
     asked: dict[int, str] = {}
     ids: dict[str, list[str]] = {}
     receipts: dict[str, tuple[str, str]] = {}
+    mos: list[Any] = []
 
     def answered(*, pdu: Any) -> None:
         assert pdu.status == 0, f"{asked[pdu.sequence]}: {pdu.status:#x}"
         ids.setdefault(asked[pdu.sequence], []).append(pdu.message_id.decode())
 
     def delivered(*, pdu: Any) -> None:
+        if not pdu.esm_class & DELIVERY_RECEIPT:
+            mos.append(pdu)
+            return
         words = RECEIPT.match(pdu.short_message.decode())
         assert words, pdu.short_message
         assert words["id"] not in receipts, f"{words['id']} is told twice"
@@ -208,13 +222,13 @@ def _platform(door: int) -> tuple[dict[str, list[str]], dict[str, tuple[str, str
         for text in (PLAIN, *SCRIPT):
             submit(text, text.encode())
         deadline = time.monotonic() + TIMEOUT_S
-        while len(receipts) < len(asked):
-            assert time.monotonic() < deadline, f"after {TIMEOUT_S:g} s: {ids}, {receipts}"
+        while len(receipts) < len(asked) or len(mos) < len(HANDSET_SAYS):
+            assert time.monotonic() < deadline, f"after {TIMEOUT_S:g} s: {ids}, {receipts}, {mos}"
             client.read_once()
         client.unbind()
     finally:
         client.disconnect()
-    return ids, receipts
+    return ids, receipts, mos
 
 
 @EACH
@@ -319,6 +333,18 @@ def test_server_tells_by_another_session(house: House, name: str) -> None:
     (got,), (told,) = ran.did("submit", OTHER), ran.did("receipt", OTHER)
     assert got["link"] != told["link"]
     assert ran.fate(OTHER) == ("DELIVRD", "000")
+
+
+@EACH
+def test_server_mo(house: House, name: str) -> None:
+    """What a handset says to our code, whole and in two parts, is answered ESME_ROK and comes to the platform that owns
+    the code: in order, octet for octet, from the handset."""
+    ran = house.run(name)
+    assert [told["status"] for told in ran.did("mo")] == [0] * len(HANDSET_SAYS)
+    assert [(mo.esm_class, mo.short_message) for mo in ran.mos] == HANDSET_SAYS
+    (asked,) = ran.did("submit", ASKS)
+    addresses = {(mo.source_addr.decode(), mo.destination_addr.decode(), mo.dest_addr_ton) for mo in ran.mos}
+    assert addresses == {(asked["destination"], SHORT_CODE, 3)}
 
 
 @EACH

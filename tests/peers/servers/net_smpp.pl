@@ -58,10 +58,9 @@ sub submitted {
         $link->submit_sm_resp(seq => $pdu->{seq}, status => $status, message_id => $status ? '' : sprintf('%X', $number));
         tell_it('answer', text => $text, status => $status + 0);
         in_a_while(0.02, $fate) if $asked && !$order->{early};
-        my $mo = $order->{mo};
-        deliver($receiver, 'mo', $mo->{text}, source_addr_ton => 1, source_addr_npi => 1,
-            source_addr => $pdu->{destination_addr}, dest_addr_ton => 3, destination_addr => $mo->{to},
-            short_message => $mo->{text}) if $mo && !$status;
+        deliver($receiver, 'mo', $_->{hex}, source_addr_ton => 1, source_addr_npi => 1,
+            source_addr => $pdu->{destination_addr}, dest_addr_ton => 3, destination_addr => $_->{to},
+            esm_class => $_->{udhi} ? 0x40 : 0, short_message => pack('H*', $_->{hex})) for @{$order->{mo} || []};
     });
 }
 

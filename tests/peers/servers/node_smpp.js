@@ -39,14 +39,14 @@ function submitted(session, pdu) {
     tell('answer', {text, status});
     if (asked && !order.early) setTimeout(tellFate, 20);
   }, order.late_ms || (order.early ? 200 : 0));
-  if (order.mo && status === 0) originate(session, pdu, order.mo);
+  if (status === 0) (order.mo || []).forEach((one) => originate(session, pdu, one));
 }
 
 function originate(session, pdu, mo) {
   session.deliver_sm({
     source_addr_ton: 1, source_addr_npi: 1, source_addr: pdu.destination_addr, dest_addr_ton: 3, dest_addr_npi: 0,
-    destination_addr: mo.to, short_message: mo.text,
-  }, (answer) => tell('mo', {text: mo.text, status: answer.command_status}));
+    destination_addr: mo.to, esm_class: mo.udhi ? 0x40 : 0, short_message: Buffer.from(mo.hex, 'hex'),
+  }, (answer) => tell('mo', {text: mo.hex, status: answer.command_status}));
 }
 
 const tls = task.key ? {key: fs.readFileSync(task.key), cert: fs.readFileSync(task.certificate)} : {};

@@ -44,16 +44,17 @@ async def receipt(esme: smpp34.Esme, event: smpp34.SubmitSmEvent, number: int, w
     tell("receipt", text=text, status=answer.command_status, link=numbers[esme.session_id])
 
 
-async def originate(esme: smpp34.Esme, event: smpp34.SubmitSmEvent, mo: dict[str, str]) -> None:
+async def originate(esme: smpp34.Esme, event: smpp34.SubmitSmEvent, mo: dict[str, object]) -> None:
     answer = await esme.deliver_sm(
         mo["to"],
-        mo["text"].encode(),
+        bytes.fromhex(mo["hex"]),
+        esm_class=0x40 if mo["udhi"] else 0,
         source_addr=event.destination_addr,
         source_addr_ton=1,
         source_addr_npi=1,
         dest_addr_ton=3,
     )
-    tell("mo", text=mo["text"], status=answer.command_status)
+    tell("mo", text=mo["hex"], status=answer.command_status)
 
 
 async def submitted(event: smpp34.SubmitSmEvent) -> None:
@@ -92,8 +93,8 @@ async def submitted(event: smpp34.SubmitSmEvent) -> None:
     if asked and not order.get("early"):
         await asyncio.sleep(0.02)
         await receipt(*fate)
-    if "mo" in order and status == 0:
-        await originate(esme, event, order["mo"])
+    for mo in order.get("mo", []):
+        await originate(esme, event, mo)
 
 
 async def main() -> None:

@@ -94,16 +94,18 @@ def receipt(submit: object, message_id: str, word: str, text: str, link: object)
     deliver(pdu, "receipt", text, link)
 
 
-def originate(submit: object, mo: dict[str, str], link: object) -> None:
+def originate(submit: object, mo: dict[str, object], link: object) -> None:
+    features = [EsmClassGsmFeatures.UDHI_INDICATOR_SET] if mo["udhi"] else []
     pdu = DeliverSM(
         source_addr_ton=AddrTon.INTERNATIONAL,
         source_addr_npi=AddrNpi.ISDN,
         source_addr=submit.params["destination_addr"],
         dest_addr_ton=AddrTon.NETWORK_SPECIFIC,
         destination_addr=mo["to"],
-        short_message=mo["text"].encode(),
+        esm_class=EsmClass(EsmClassMode.DEFAULT, EsmClassType.DEFAULT, features),
+        short_message=bytes.fromhex(mo["hex"]),
     )
-    deliver(pdu, "mo", mo["text"], link)
+    deliver(pdu, "mo", mo["hex"], link)
 
 
 @defer.inlineCallbacks
@@ -140,8 +142,8 @@ def submitted(system_id: str, link: object, pdu: object) -> object:
         return CommandStatus[command_status_value_map[status]["name"]]
     if asked and not order.get("early"):
         reactor.callLater(0.02, receipt, *fate)
-    if "mo" in order:
-        originate(pdu, order["mo"], listener)
+    for mo in order.get("mo", []):
+        originate(pdu, mo, listener)
     return DataHandlerResponse(status=CommandStatus.ESME_ROK, message_id=message_id)
 
 
