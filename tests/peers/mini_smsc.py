@@ -2,6 +2,7 @@
 
 Rules:
 - One thread a link, one PDU at a time: submit_sm -> submit_sm_resp -> deliver_sm with the receipt.
+- A handset answers where the test says so (`says`).
 - It keeps what it got, as smpplib reads it, and every status it was answered with.
 - A PDU that smpplib cannot read, or a command it does not expect, is a fault that the test is told of (`faults`).
 
@@ -51,6 +52,8 @@ class MiniSmsc:
     def __init__(self, *, password: str = "pw", word: str = "DELIVRD") -> None:
         self.password = password
         self.word = word
+        self.says: dict[bytes, tuple[str, bytes]] = {}
+        """number -> (to, text): what a handset says once the first message has reached it"""
         self.binds: list[dict[str, Any]] = []
         self.got: list[Got] = []
         self.receipt_answers: list[int] = []
@@ -146,6 +149,9 @@ class MiniSmsc:
         message_id = f"{next(self._ids):X}"
         self.got.append(Got(_fields(pdu), message_id))
         self._send(link, numbers, "submit_sm_resp", pdu.sequence, message_id=message_id)
+        to, said = self.says.pop(pdu.destination_addr, ("", b""))
+        if to:
+            self._say(link, numbers, pdu, to, said)
         if not pdu.registered_delivery & 1:
             return
         delivered = self.word == "DELIVRD"
@@ -169,6 +175,25 @@ class MiniSmsc:
             schedule_delivery_time="",
             validity_period="",
             short_message=text.encode() + bytes(pdu.short_message or b"")[:20],
+        )
+
+    def _say(self, link: socket.socket, numbers: Numbers, pdu: Any, to: str, said: bytes) -> None:
+        self._send(
+            link,
+            numbers,
+            "deliver_sm",
+            None,
+            service_type="",
+            source_addr_ton=pdu.dest_addr_ton,
+            source_addr_npi=pdu.dest_addr_npi,
+            source_addr=pdu.destination_addr.decode(),
+            dest_addr_ton=consts.SMPP_TON_NWSPEC,
+            dest_addr_npi=consts.SMPP_NPI_UNK,
+            destination_addr=to,
+            esm_class=0,
+            schedule_delivery_time="",
+            validity_period="",
+            short_message=said,
         )
 
     def _send(self, link: socket.socket, numbers: Numbers, command: str, sequence: int | None, **fields: Any) -> None:

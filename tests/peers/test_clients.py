@@ -24,6 +24,7 @@ from tests.served import Served, free_door
 pytestmark = pytest.mark.slow
 
 TEXT = "Your code is 123456"
+HANDSET_SAYS = "STOP please"
 LONG = "Zażółć gęślą jaźń: this text is longer than one short message. " * 5
 RECEIPT = re.compile(
     r"id:(?P<id>\S+) sub:\d{3} dlvrd:\d{3} submit date:\d{10,12} done date:\d{10,12} "
@@ -96,15 +97,23 @@ class House:
 
     def _run(self, name: str) -> Ran:
         client = CLIENTS[name]
-        destination = f"33612{list(CLIENTS).index(name):06d}"
+        destination, code = f"33612{list(CLIENTS).index(name):06d}", _code(name)
+        self.smsc.says[destination.encode()] = (code, HANDSET_SAYS.encode())
         with Recorder(self.door) as wire:
             task = {"port": wire.port, "system_id": _account(name), "password": "secret", "version": client.version}
             task["folder"] = str(self.folder)
-            with start(client.script, {**task, "destination": destination, "text": TEXT, "long": LONG}) as peer:
+            with start(
+                client.script, {**task, "destination": destination, "text": TEXT, "long": LONG, "mo": 1}
+            ) as peer:
                 peer.ended()
         sent = [got.fields for got in self.smsc.got if got.fields["destination_addr"] == destination.encode()]
         assert peer.did("unbind") or not client.hears_unbind, str(peer)
         return Ran(client, peer.events, wire.said_by_listener(), sent)
+
+
+def _code(name: str) -> str:
+    """The number of ours that is this peer's."""
+    return f"3800{list(CLIENTS).index(name)}"
 
 
 def _account(name: str) -> str:
@@ -123,6 +132,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             "carriers:\n  mini: {system_id: us, password: {plain: pw}, window: 10, rate: 1000/s,\n"
             f'    binds: [{{address: "127.0.0.1:{carrier.port}", mode: transceiver}}]}}\n'
             'routes:\n  - {name: all, to: ["336"], carriers: [{carrier: mini, cost: 0.03}]}\n'
+            + "mo:\n"
+            + "".join(
+                f'  - {{name: {_account(name)}, to: ["{_code(name)}"], esme: {_account(name)}}}\n' for name in CLIENTS
+            )
         )
         house.engine.start()
         house.engine.await_ready()
@@ -191,6 +204,15 @@ def test_receipt(house: House, name: str) -> None:
 
 
 @EACH
+def test_mo(house: House, name: str) -> None:
+    """What the handset says to the number that is its own comes to it once, as it was said, from the handset."""
+    ran = house.run(name)
+    (mo,) = ran.did("mo")
+    said = (ran.sent[0]["destination_addr"].decode(), _code(name), HANDSET_SAYS)
+    assert (mo["source"].lstrip("+"), mo["destination"], mo["text"]) == said  # Kannel writes it with a +
+
+
+@EACH
 def test_unbind(house: House, name: str) -> None:
     """Its unbind is answered, as the last thing we say on that link."""
     ran = house.run(name)
@@ -211,9 +233,9 @@ def test_oracles(house: House, name: str, tmp_path: Path) -> None:
 
 
 def test_version_3_3_is_sent_no_tlv(house: House) -> None:
-    """What bound with 0x33 gets responses that end with their message_id and receipts that end with their text."""
+    """What bound with 0x33 gets responses that end with their message_id; receipts and MO end with their text."""
     ran = house.run("node-smpp at 3.3")
-    texts = [receipt["text"].encode() for receipt in ran.did("receipt")]
+    texts = [event["text"].encode() for event in ran.events if event["did"] in ("receipt", "mo")]
     deliveries = [pdu.octets for pdu in whole(ran.emitted) if pdu.command == "deliver_sm"]
     assert len(deliveries) == len(texts) > 1
     assert all(octets.endswith(text) for octets, text in zip(deliveries, texts, strict=True))

@@ -35,6 +35,8 @@ carriers:
          enquire_link: 200ms, window: 10, rate: 1000/s, binds: [{{address: "127.0.0.1:{port}", mode: {mode}}}]}}
 routes:
   - {{name: all, to: ["336"], carriers: [{{carrier: mini, cost: 0.03}}]}}
+mo:
+  - {{name: code, to: ["38000"], esme: acme}}
 """
 TIMEOUT_S = 10.0
 LONG = "Grüße, this text is longer than one short message can hold. " * 5
@@ -174,6 +176,21 @@ def test_a_message_goes_through_and_its_receipt_comes_back(start: Start, smsc: M
     leave(client)
     messages = engine.health()["messages"]
     assert (messages["accepted"], messages["delivered"], messages["open"]) == (1, 1, 0)
+    engine.stop()
+
+
+def test_what_a_handset_says_comes_to_the_owner_of_its_number(start: Start, smsc: MiniSmsc) -> None:
+    """The foreign carrier's deliver_sm that is no receipt is answered ESME_ROK, and comes to the client as it was."""
+    smsc.says[b"33612345678"] = ("38000", b"STOP please")
+    engine = start(smsc.port)
+    client = engine.bound()
+    submit(client, b"Answer STOP to hear no more", registered_delivery=False)
+    _, (said,) = collect(client, 1, 1)
+    assert (said.source_addr, said.destination_addr, said.short_message) == (b"33612345678", b"38000", b"STOP please")
+    assert (said.esm_class, said.dest_addr_ton) == (0, consts.SMPP_TON_NWSPEC)
+    smsc.wait_for(lambda: smsc.receipt_answers, "the engine answers it")
+    assert smsc.receipt_answers == [consts.SMPP_ESME_ROK]
+    leave(client)
     engine.stop()
 
 

@@ -23,11 +23,12 @@ def tell(did: str, **more: object) -> None:
 
 
 class Hook(AbstractHook):
-    """Sees every PDU; `done` is set when each text it submitted has its receipt."""
+    """Sees every PDU; `done` is set when each text it submitted has its receipt, and the handset has spoken."""
 
     def __init__(self) -> None:
         self.ids: list[str] = []
         self.receipts = 0
+        self.owed = 1 if TASK.get("mo") else 0
         self.done = asyncio.Event()
         self.kinds: dict[int, str] = {}
 
@@ -43,6 +44,15 @@ class Hook(AbstractHook):
             message_id = pdu[16 : pdu.index(b"\0", 16)].decode()
             self.ids.append(message_id)
             tell(self.kinds[int.from_bytes(pdu[12:16], "big")], status=status, id=message_id)
+        elif command == DELIVER_SM and b"id:" not in pdu:
+            self.owed -= 1
+            tell(
+                "mo",
+                text=smpp_message.short_message,
+                source=smpp_message.source.number,
+                destination=smpp_message.destination.number,
+            )
+            self.finish()
         elif command == DELIVER_SM:
             self.receipts += 1
             body = pdu[pdu.index(b"id:") :]
@@ -54,8 +64,11 @@ class Hook(AbstractHook):
                 source=TASK["destination"] if TASK["destination"].encode() in pdu else "",
                 destination="Shop" if b"Shop\0" in pdu else "",
             )
-            if self.receipts == len(self.ids) == len(self.kinds) > 1:
-                self.done.set()
+            self.finish()
+
+    def finish(self) -> None:
+        if self.receipts == len(self.ids) == len(self.kinds) > 1 and not self.owed:
+            self.done.set()
 
     async def send_error(self, smpp_message: object, error: Exception, client_id: str) -> None:
         tell("error", error=repr(error))

@@ -2,6 +2,7 @@
 
 Rules:
 - It is configured as its user guide says; both boxes are real processes of this script's group.
+- What a handset says comes to the same callback.
 - What bearerbox learnt it tells by callback: type 8, taken by the SMSC with this id; type 1, delivered, with the text.
 - It unbinds when its administration page stops the connection; the answer to that it does not tell.
 
@@ -66,7 +67,7 @@ concatenation = true
 group = sms-service
 keyword = default
 max-messages = 0
-text = ""
+get-url = "http://127.0.0.1:{callback}/report?of=mo&type=0&answer=%a&source=%p&destination=%P"
 """
 
 
@@ -154,6 +155,10 @@ def main() -> None:
     send(ports, "long", TASK["long"], coding="2", charset="UTF-8")
     for of in ("submit", "long"):
         until(lambda of=of: reports(DELIVERED, of), f"the report of {of}")
+    if TASK.get("mo"):
+        until(lambda: reports("0", "mo"), "what the handset says")
+        (said,) = reports("0", "mo")
+        tell("mo", text=said["answer"], source=said["source"], destination=said["destination"])
     time.sleep(SETTLED_S)
     for of in ("submit", "long"):
         for report in reports(ACCEPTED, of):

@@ -20,13 +20,13 @@ my %asked;
 $asked{$smpp->submit_sm(@plain, short_message => $task->{text})} = 'submit';
 $asked{$smpp->submit_sm(@plain, short_message => '', data_coding => 8,
     message_payload => encode('UTF-16BE', $task->{long}))} = 'long';
-my $owed = 2;
+my $owed = $task->{mo} ? 3 : 2;
 while (my $pdu = $smpp->read_pdu) {
     if ($pdu->cmd == Net::SMPP::CMD_submit_sm_resp) {
         tell_it($asked{$pdu->seq}, status => $pdu->status, id => $pdu->{message_id});
     } elsif ($pdu->cmd == Net::SMPP::CMD_deliver_sm) {
         $smpp->deliver_sm_resp(seq => $pdu->seq, message_id => '');
-        tell_it('receipt', text => $pdu->{short_message}, esm_class => $pdu->{esm_class} + 0,
+        tell_it($pdu->{esm_class} ? 'receipt' : 'mo', text => $pdu->{short_message}, esm_class => $pdu->{esm_class} + 0,
             tlv_id => defined $pdu->{receipted_message_id} ? $pdu->{receipted_message_id} : undef,
             tlv_state => defined $pdu->{message_state} ? ord($pdu->{message_state}) : undef,
             source => $pdu->{source_addr}, destination => $pdu->{destination_addr});

@@ -7,7 +7,7 @@ const plain = {
   source_addr_ton: 5, source_addr: 'Shop', dest_addr_ton: 1, dest_addr_npi: 1, destination_addr: task.destination,
   registered_delivery: 1,
 };
-let owed = 0;
+let owed = task.mo ? 1 : 0;
 
 const tls = task.ca ? {tls: true, ca: fs.readFileSync(task.ca)} : {};
 const session = smpp.connect({host: '127.0.0.1', port: task.port, auto_enquire_link_period: 60000, ...tls});
@@ -15,7 +15,7 @@ session.on('error', (error) => tell('error', {error: String(error)}));
 session.on('close', () => { tell('closed'); process.exit(0); });
 session.on('deliver_sm', (pdu) => {
   session.send(pdu.response());
-  tell('receipt', {
+  tell(pdu.esm_class === 0 ? 'mo' : 'receipt', {
     text: pdu.short_message.message.toString(), esm_class: pdu.esm_class, tlv_id: pdu.receipted_message_id,
     tlv_state: pdu.message_state, source: pdu.source_addr, destination: pdu.destination_addr,
   });

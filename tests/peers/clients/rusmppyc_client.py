@@ -54,7 +54,7 @@ async def answer(events: object, client: Client, owed: int) -> None:
                 await client.deliver_sm_resp(command.sequence_number, "")
                 pdu = command.pdu._0
                 tell(
-                    "receipt",
+                    "receipt" if pdu.tlvs else "mo",
                     text=bytes(pdu.short_message).decode(),
                     tlvs=[str(tlv.value) for tlv in pdu.tlvs],
                     source=text(pdu.source_addr),
@@ -80,7 +80,7 @@ async def main() -> None:
     parts = client.submit_sm_multipart(
         short_message=TASK["long"], encoder=Encoder.Ucs2(Ucs2.default()), reference=9, **PLAIN
     )
-    listening = asyncio.create_task(answer(events, client, 1 + len(parts)))
+    listening = asyncio.create_task(answer(events, client, 1 + len(parts) + bool(TASK.get("mo"))))
     coding = DataCoding.McSpecific()
     got = await client.submit_sm(short_message=TASK["text"].encode(), data_coding=coding, **PLAIN)
     tell("submit", status=0, id=text(got.message_id), tlvs=[str(tlv.value) for tlv in got.tlvs])

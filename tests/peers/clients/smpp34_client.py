@@ -35,8 +35,11 @@ async def main() -> None:
         head = bytes([6, 8, 4, 0x12, 0x67, len(parts), number])
         answer = await session.submit_sm(TASK["destination"], head + part, esm_class=0x40, data_coding=8, **PLAIN)
         tell("long", status=answer.command_status, id=answer.message_id)
-    for _ in range(1 + len(parts)):
+    for _ in range(1 + len(parts) + bool(TASK.get("mo"))):
         pdu = await session.next()
+        if pdu.esm_class == 0:
+            tell("mo", text=pdu.short_message.decode(), source=pdu.source_addr, destination=pdu.destination_addr)
+            continue
         tlvs = {tlv.tag: tlv for tlv in pdu.tlvs}
         tell(
             "receipt",

@@ -28,7 +28,7 @@ from smpp.twisted.config import SMPPClientConfig
 from twisted.internet import defer, reactor
 
 TASK = json.loads(sys.argv[1])
-owed: list[int] = []
+owed: list[int] = [1] if TASK.get("mo") else []
 complete = defer.Deferred()
 
 
@@ -37,13 +37,14 @@ def tell(did: str, **more: object) -> None:
 
 
 def take(_: object, pdu: object) -> None:
-    """Handler of a data request: a receipt."""
+    """Handler of a data request: a receipt, or what a handset says."""
+    receipt = pdu.params["esm_class"].type == EsmClassType.SMSC_DELIVERY_RECEIPT
     tell(
-        "receipt",
+        "receipt" if receipt else "mo",
         text=pdu.params["short_message"].decode(),
-        esm_class=4 if pdu.params["esm_class"].type == EsmClassType.SMSC_DELIVERY_RECEIPT else 0,
-        tlv_id=pdu.params["receipted_message_id"].decode(),
-        state=str(pdu.params["message_state"]),
+        esm_class=4 if receipt else 0,
+        tlv_id=pdu.params["receipted_message_id"].decode() if receipt else None,
+        state=str(pdu.params.get("message_state")),
         source=pdu.params["source_addr"].decode(),
         destination=pdu.params["destination_addr"].decode(),
     )
