@@ -36,6 +36,9 @@ ORDERED: Final = (
 )
 
 
+PRIORITIES: Final = frozenset("01234")  # priority_flag: 0 to 3 in SMPP 3.4 section 5.2.14, 4 in 5.0
+
+
 def _limits(reader: Reader, limits: Limits, steps: Steps) -> bool:
     well = [_ordered(reader, limits, steps, low, high) for low, high in ORDERED]
     if not limits.retry_schedule_s:
@@ -233,6 +236,9 @@ def warnings(reader: Reader, config: Config) -> None:
             at = reader.where[("esmes", name)]
             reader.problems.warn(at, f"no route serves esme `{name}`, expected one that names it, or one for all")
         _doors(reader, config, name, esme)
+        for flag in sorted(set(esme.class_by.get("priority_flag", {})) - PRIORITIES):
+            at = reader.where[("esmes", name, "class_by", "priority_flag", flag)]
+            reader.problems.error(at, f"priority_flag `{flag}` of esme `{name}`, expected 0 to 4")
 
 
 def _dialect(reader: Reader, carrier: Carrier, steps: Steps) -> None:

@@ -178,7 +178,7 @@ class Esme:
     senders: Mapping[Annotated[str, SENDER], Annotated[float, Rate(0.01, 1_000_000)]] = attrs.field(factory=dict)
     default_class: Annotated[MessageClass, CLASS] = MessageClass.INFO
     class_by: Mapping[
-        Annotated[str, OneOf({"service_type": "service_type"})],
+        Annotated[str, OneOf({"service_type": "service_type", "priority_flag": "priority_flag"})],  # the first wins
         Mapping[Annotated[str, SERVICE_TYPE], Annotated[MessageClass, CLASS]],
     ] = attrs.field(factory=dict)
     validity_s: Annotated[float, Seconds(1, 30 * 86400)] = 86400.0  # unset: limits.validity_default

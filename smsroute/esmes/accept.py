@@ -50,7 +50,7 @@ from smsroute.esmes.fullness import Fullness
 from smsroute.esmes.present import Key, Place, Present
 from smsroute.ids import MessageIds
 from smsroute.ledger import Ledger
-from smsroute.message import Accepted, AnyEvent, Cause, Finished
+from smsroute.message import Accepted, AnyEvent, Cause, Finished, MessageClass
 from smsroute.policy import admission
 from smsroute.policy.allowance import Allowance
 from smsroute.policy.loops import REFUSAL, Loops
@@ -286,10 +286,7 @@ class Accept:
             mark = self._loops.mark(source_addr, destination_addr, submit.user_data(), esme.name)
             if not mark and esme.loop_guard:
                 return self._came_back(esme, submit, wall)
-        message_class = esme.default_class
-        by_service_type = esme.class_by.get("service_type")
-        if by_service_type is not None and submit.service_type:
-            message_class = by_service_type.get(submit.service_type, message_class)
+        message_class = esme.default_class if not esme.class_by else _class_of(esme, submit)
         multipart, parts, number = "", 0, 0
         if submit.esm_class & UDHI or submit.tlv:
             part_of = text.concat(submit.esm_class, submit.short_message, submit.tlv)
@@ -372,6 +369,14 @@ class Accept:
             log.warning("loop.refused", esme=esme.name, message_of=of, refused=books.looped)
         books.looped_at, books.looped_of = wall, of
         return REFUSAL
+
+
+def _class_of(esme: Esme, submit: SubmitSm) -> MessageClass:
+    """The class that `class_by` gives a submit: by its service_type, else by its priority_flag (section 5.2.14)."""
+    found = esme.class_by.get("service_type", {}).get(submit.service_type) if submit.service_type else None
+    if found is None:
+        found = esme.class_by.get("priority_flag", {}).get(str(submit.priority_flag))
+    return esme.default_class if found is None else found
 
 
 def _status_of(error: StoreError) -> int:

@@ -171,6 +171,8 @@ FILES = [
      ":2:43: unknown key `servicetype` in `class_by` of esme `acme`, did you mean `service_type`?"),
     (ESMES, "esmes:\n  acme: {password: {plain: x}, class_by: {service_type: {OTPOTP: otp}}}\n", ":2:58: key "
      "`OTPOTP` in `service_type` of `class_by` of esme `acme`, expected a service_type: 1 to 5 ASCII characters"),
+    (ESMES, "esmes:\n  acme: {password: {plain: x}, class_by: {priority_flag: {5: otp}}}\n",
+     ":2:59: priority_flag `5` of esme `acme`, expected 0 to 4"),
     (ESMES, "esmes:\n  acme: {password: {plain: x}, class_by: {service_type: {A: b}}}\n",
      ":2:61: `A` is `b`, expected one of otp, alert, info, marketing"),
     # carriers
