@@ -12,11 +12,20 @@ my $json = JSON::PP->new->canonical->ascii;
 my $task = decode_json($ARGV[0]);
 sub tell_it { my ($did, %more) = @_; print $json->encode({did => $did, %more}), "\n"; }
 
-my $door = Net::SMPP->new_listen('127.0.0.1', port => 0, smpp_version => 0x34) or die "cannot listen: $!";
-my $wanted = IO::Select->new($door);
 my (@links, %mode, %offers, @later, %sent);
 my $last = 0x5eedef00;
-tell_it('listening', port => $door->sockport);
+my $wanted = IO::Select->new;
+my $door = 0;
+if ($task->{dials}) {    # it calls us, says who it is, and is bound to on that link
+    my $link = Net::SMPP->new_connect('127.0.0.1', port => $task->{dials}, smpp_version => 0x34) or die "no answer: $!";
+    $link->outbind(%{$task->{outbind}});
+    push @links, $link;
+    $wanted->add($link);
+} else {
+    $door = Net::SMPP->new_listen('127.0.0.1', port => 0, smpp_version => 0x34) or die "cannot listen: $!";
+    $wanted->add($door);
+    tell_it('listening', port => $door->sockport);
+}
 
 sub number_of { my ($link) = @_; for my $at (0 .. $#links) { return $at if $links[$at] == $link } return -1; }
 sub in_a_while { my ($seconds, $work) = @_; push @later, [time + $seconds, $work]; }
@@ -106,6 +115,7 @@ while (1) {
         } else {
             $wanted->remove($link);
             close $link;
+            tell_it('closed');
         }
     }
     my $now = time;

@@ -50,8 +50,9 @@ function originate(session, pdu, mo) {
 }
 
 const tls = task.key ? {key: fs.readFileSync(task.key), cert: fs.readFileSync(task.certificate)} : {};
-const server = smpp.createServer(tls, (session) => {
+function serve(session) {
   links.push(session);
+  session.on('close', () => tell('closed'));
   session.on('error', (error) => tell('error', {error: String(error)}));
   for (const mode of ['bind_transceiver', 'bind_transmitter', 'bind_receiver']) {
     session.on(mode, (pdu) => {
@@ -63,5 +64,13 @@ const server = smpp.createServer(tls, (session) => {
   session.on('submit_sm', (pdu) => submitted(session, pdu));
   session.on('enquire_link', (pdu) => { session.send(pdu.response()); tell('enquire'); });
   session.on('unbind', (pdu) => { session.send(pdu.response()); tell('unbind'); session.close(); });
-});
-server.listen(0, '127.0.0.1', () => tell('listening', {port: server.address().port}));
+}
+
+if (task.dials) { // it calls us, says who it is, and is bound to on that link
+  const session = smpp.connect({host: '127.0.0.1', port: task.dials});
+  serve(session);
+  session.on('connect', () => session.outbind(task.outbind));
+} else {
+  const server = smpp.createServer(tls, serve);
+  server.listen(0, '127.0.0.1', () => tell('listening', {port: server.address().port}));
+}
