@@ -4,6 +4,9 @@ Rules:
 - Connect, bind, serve, lose, wait, again: with equal jitter between `reconnect_min_s` and `reconnect_max_s`, doubled at
   each failure in a row. A refusal that only an operator can mend (wrong password or system_id) waits
   `reconnect_refused_s`: hammering gets accounts locked.
+- A session that has carried `session_parts_max`, or that the carrier calls wrongly bound (ESME_RINVBNDSTS), is renewed:
+  it takes nothing more, unbinds when what it has in flight is answered, and the next one follows. That is no failure of
+  the carrier until the next one does not come up.
 - `room` is the window less what is in flight and what is reserved; a place is reserved before an attempt is made
   durable and used (`launch`) or given back (`release`) after. So in flight never passes the window (law 7).
 - A query_sm takes no place of a submit: at most `queries_max` ride beside the window, and tell nothing of latency.
@@ -103,11 +106,13 @@ class Bind:
         self.since = ports.clock.wall()
         self.reason = "not tried yet"
         self.drained = ""  # why a person took it out: nothing new goes by it, its receipts still come
+        self.renewing = ""  # why its session is to end and the next to follow
         self.leaving = ""  # why a reload took it out for good: it takes parts of messages it has begun, no others
         self.label = name  # for people and metrics: two binds bear one name while one takes over from the other
         self.ended = trio.Event()  # `run` is over
         self.tried = False
         self.reserved = 0
+        self._carried = 0  # parts this session was given
         self.asked = 0  # queries among the requests in flight
         self.faults = 0
         self.window = carrier.window  # what congestion leaves of the contract; set by the carrier's station
@@ -124,6 +129,8 @@ class Bind:
         self._stop = trio.Event()
         self._hung_up = trio.Event()  # the link is gone
         self._bound_how = ""
+        self._came_up = False  # this session was bound
+        self._already = False  # refused: an old session of ours is still alive there, or all we may have are up
         self._handed: list[Row] = []  # their answers are read, and are with the desk
         self.ears = Ears(limits.own_stall_s)
 
@@ -137,11 +144,13 @@ class Bind:
     @property
     def room(self) -> int:
         """Parts that may be reserved now."""
-        if self.state != "bound" or self.drained or not self.sends:
+        if self.state != "bound" or self.drained or self.renewing or not self.sends:
             return 0
         if self._session is None or not self._session.bound:
             return 0
-        return min(self.window, self.carrier.window) - len(self._session.in_flight) + self.asked - self.reserved
+        room = min(self.window, self.carrier.window) - len(self._session.in_flight) + self.asked - self.reserved
+        most = self.carrier.session_parts_max
+        return room if not most else min(room, most - self._carried - self.reserved)
 
     @property
     def query_room(self) -> int:
@@ -192,6 +201,10 @@ class Bind:
             return False
         now = self._ports.clock.monotonic()
         self._link.write(self._session.send_requests(names.SUBMIT_SM, bodies, list(rows), now))
+        self._carried += len(rows)
+        most = self.carrier.session_parts_max
+        if most and self._carried >= most:
+            self.renewing = f"its session has carried {self._carried} parts"
         return True
 
     def ask(self, queries: list[Query]) -> bool:
@@ -231,7 +244,11 @@ class Bind:
             if hopeless:
                 wait_s = self._limits.reconnect_refused_s
             else:
-                ceiling = min(self.carrier.reconnect_max_s, self.carrier.reconnect_min_s * 2 ** min(failures - 1, 20))
+                least_s, most_s = self.carrier.reconnect_min_s, self.carrier.reconnect_max_s
+                if self._already:
+                    least_s = max(least_s, self._limits.reconnect_already_min_s)
+                    most_s = max(most_s, self._limits.reconnect_already_max_s)
+                ceiling = min(most_s, least_s * 2 ** min(failures - 1, 20))
                 wait_s = ceiling / 2 + self._rng.uniform(0, ceiling / 2)
             with trio.move_on_at(clock.monotonic() + wait_s):
                 await self._stop.wait()
@@ -272,6 +289,7 @@ class Bind:
                     self._host, self._port, context, "" if tls is None else tls.server_name
                 )
         except (OSError, trio.TooSlowError) as error:
+            self.renewing = ""
             self._down(f"cannot reach {self._host}:{self._port}: {error or 'no answer'}")
             return False
         if self._stop.is_set():
@@ -314,6 +332,8 @@ class Bind:
         """The session on a link that is up; `bound` is what to say of it. Returns what `_once` does."""
         self._hung_up = trio.Event()
         self._bound_how = bound
+        self._carried = 0
+        self._already = self._came_up = False
         now = self._ports.clock.monotonic()
         session = Session(Role.ESME, self._numbers(), now, first_sequence=self._limits.first_sequence)
         self._session = session
@@ -336,6 +356,8 @@ class Bind:
         self.asked = 0
         self._link = self._session = None
         self._hung_up.set()
+        if not self._came_up:
+            self.renewing = ""  # the session that was to follow did not come up
         self._down(self.reason if self._hopeless else why)
         self._desk.lost(self, rows, why)
         self._desk.queried(self, [(token, None) for token in tokens if type(token) is Query])
@@ -365,10 +387,12 @@ class Bind:
                 else:
                     expired.append(cast(Row, item.token))
             elif isinstance(item, Bound):
+                self.renewing, self._came_up = "", True
                 self._set("bound", self._bound_how)
             elif isinstance(item, BindRefused):
                 status = item.command_status
                 self._hopeless = status in HOPELESS
+                self._already = status == names.ESME_RALYBND
                 self.reason = f"bind refused: {names.status_name(status)}"
                 assert self._link is not None
                 self._link.close(self.reason)
@@ -380,11 +404,22 @@ class Bind:
             self._handed = [cast(Row, response.token) for response in responses]
             await self._desk.answered(self, responses)
             self._handed = []
+            if any(response.command_status == names.ESME_RINVBNDSTS for response in responses):
+                self.renewing = self.renewing or "the carrier says that it is not bound (ESME_RINVBNDSTS)"
+        if self.renewing:
+            self._end_when_landed()
         if queried:
             self._desk.queried(self, queried)
         if deliveries:
             await self._desk.delivered(self, deliveries)
         self.ears.listen(clock.monotonic())
+
+    def _end_when_landed(self) -> None:
+        """Unbind a session that is to be renewed, once nothing of ours is on its way."""
+        session, link = self._session, self._link
+        if session is not None and link is not None and session.bound and not (self.in_flight or self.reserved):
+            self._set("unbinding", self.renewing)
+            link.write(session.unbind(self._ports.clock.monotonic()))
 
     def _called(self, outbind: Pdu) -> None:
         """The carrier has dialled us and says who it is: it is asked for the bind on that link."""

@@ -276,7 +276,7 @@ class Station:
             return
         if bind.state == "bound":
             self.dossier.bind_up(now, bind.label)
-        else:
+        elif not bind.renewing:
             last = not any(other.state == "bound" for other in self._senders)
             self.dossier.bind_down(bind.reason, now, self._rng, bind.label, last=last)
 

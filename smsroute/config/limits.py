@@ -79,6 +79,8 @@ class Limits:
     enquire_link_missed_max:    int   = count(2, 1, 100, "unanswered in a row: the peer is dead")
     unbind_timeout_s:           float = seconds(5, 0.1, 60, "many peers never answer unbind")
     first_sequence:             int   = count(1, 1, 0x7FFFFFFF, "of each session; tests start near the wrap")
+    reconnect_already_min_s:    float = seconds(5, 0.1, 3600, "bind refused as bound already: the pause")
+    reconnect_already_max_s:    float = seconds(120, 0.1, 3600, "doubling up to this")
     reconnect_refused_s:        float = seconds(900, 1, 86400, "wrong password or system_id: only a person mends it")
     connect_timeout_s:          float = seconds(10, 0.1, 600, "TCP and TLS towards a carrier")
     nacks_max:                  int   = count(10, 1, 10_000, "faulty PDUs in a row: the peer is hopeless")

@@ -239,10 +239,11 @@ class Carrier:
     address_range: Annotated[str, ADDRESS_RANGE] = ""
     window: Annotated[int, Count(1, 10_000)] = 10  # per bind; Kannel's default, the value most contracts name
     rate: Annotated[float, Rate(0.01, 1_000_000)] = 100.0  # parts per second over all its binds: the contract
-    enquire_link_s: Annotated[float, Seconds(0, 3600)] = 30.0  # of silence before we ask; 0: never
+    enquire_link_s: Annotated[float, Seconds(0, 3600)] = 30.0  # between two of ours; 0: never
     response_timeout_s: Annotated[float, Seconds(0.1, 600)] = 10.0  # then the part is in doubt
     reconnect_min_s: Annotated[float, Seconds(0.01, 600)] = 1.0
     reconnect_max_s: Annotated[float, Seconds(0.1, 3600)] = 60.0
+    session_parts_max: Annotated[int, Count(0, 1_000_000_000)] = 0  # then unbind and bind anew; 0: never
     receipts: ReceiptsWanted = "as-asked"  # always: ask for one even if the ESME did not, to measure the carrier
     query_sm: bool = False  # it answers what became of a message: asked when a receipt is long in coming
     dialect: Dialect = attrs.field(factory=Dialect)
