@@ -18,7 +18,6 @@ from tests.carriers.scripted import ALONE, BIND, HOST, PORT, kind, scripted
 from tests.house import House, house
 
 ESME = 'acme: {password: {plain: "secret"}, window: 500, rate: 10000/s}'
-LIMITS = "{checkpoint_interval: 1s, sweep_interval: 100ms}"
 SUBMIT = build_sm(source_addr="SHOP", destination_addr="33612345678", registered_delivery=1, short_message=b"hello")
 KIND = Temperament(response_delay="fixed:0.02", receipt_delay="fixed:0.5")
 ORANGE = {"orange": KIND}
@@ -244,12 +243,11 @@ async def test_s34_what_the_bind_must_say(tmp_path: Path, autojump_clock: trio.t
 
     for folder, carrier, state in ((tmp_path / "a", words, "bound"), (tmp_path / "b", "window: 20", "down")):
         folder.mkdir()
-        async with house(folder, carriers=ORANGE, carrier=carrier, bind=BIND, esmes=ESME) as it:
-            async with scripted(it, strict):
-                await trio.sleep(3)
-                assert bound(it) == [state]
-                if state == "down":
-                    assert any("ESME_RINVSYSTYP" in bind.reason for bind in it.engine.binds)
+        async with house(folder, carriers=ORANGE, carrier=carrier, bind=BIND) as it, scripted(it, strict):
+            await trio.sleep(3)
+            assert bound(it) == [state]
+            if state == "down":
+                assert any("ESME_RINVSYSTYP" in bind.reason for bind in it.engine.binds)
 
 
 async def test_s36_a_session_that_may_carry_so_much(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
@@ -298,22 +296,21 @@ async def test_s39_what_we_cannot_keep_comes_again(tmp_path: Path, autojump_cloc
     """A deliver_sm we cannot tell the meaning of while the store is sick is answered ESME_RSYSERR, which every carrier
     retries; never 0x64, which one of the large ones takes for the end."""
     words = "window: 20, rate: 500/s, dialect: {ids: exact, without_esm_class: true}"
-    async with house(tmp_path, carriers=ORANGE, carrier=words, bind=BIND, esmes=ESME, limits=LIMITS) as it:
-        async with scripted(it) as smsc:
-            await trio.sleep(3)
+    async with house(tmp_path, carriers=ORANGE, carrier=words, bind=BIND) as it, scripted(it) as smsc:
+        await trio.sleep(3)
 
-            text = b"id:nobody sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 stat:DELIVRD err:000 text:"
-            plain = build_sm(source_addr="33612345678", destination_addr="SHOP", short_message=text)
-            it.store.close()
-            await smsc.raws[0].send(pdu(names.DELIVER_SM, 0, 1, plain))
-            await trio.sleep(1)
-            answers = [(one, status) for one, status, _ in smsc.heard[0] if one == names.DELIVER_SM_RESP]
-            assert answers == [(names.DELIVER_SM_RESP, names.ESME_RSYSERR)]
+        text = b"id:nobody sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 stat:DELIVRD err:000 text:"
+        plain = build_sm(source_addr="33612345678", destination_addr="SHOP", short_message=text)
+        it.store.close()
+        await smsc.raws[0].send(pdu(names.DELIVER_SM, 0, 1, plain))
+        await trio.sleep(1)
+        answers = [(one, status) for one, status, _ in smsc.heard[0] if one == names.DELIVER_SM_RESP]
+        assert answers == [(names.DELIVER_SM_RESP, names.ESME_RSYSERR)]
 
 
 def test_s23_and_s24_the_wire_says_how_long_a_tlv_is() -> None:
-    """Sizes that the specification and the stacks disagree about, and tags nobody knows, one of them twice: all there, in
-    order, octet for octet; and they go on as they came."""
+    """Sizes that the specification and the stacks disagree about, and tags nobody knows, one of them twice: all are
+    there, in order, octet for octet; and they go on as they came."""
     odd = [
         (0x0010, b"\1\2"),
         (0x1204, b"\0\0\0\1"),
