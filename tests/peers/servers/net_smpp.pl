@@ -59,6 +59,10 @@ sub submitted {
         destination => $pdu->{destination_addr}, esm_class => $pdu->{esm_class} + 0, link => number_of($link),
         data_coding => $pdu->{data_coding} + 0, registered_delivery => $pdu->{registered_delivery} + 0,
         status => $status + 0);
+    if ($order->{cut} && $offers{$text} == 1) {
+        shutdown $link, 2;
+        return;
+    }
     my ($receiver) = grep { $mode{$_} ne 'bind_transmitter' } @links;
     my $asked = !$status && $pdu->{registered_delivery} & 1;
     my $fate = sub { receipt($receiver, $pdu, $number, $order->{word} || 'DELIVRD', $text) };
@@ -67,6 +71,7 @@ sub submitted {
         $link->submit_sm_resp(seq => $pdu->{seq}, status => $status, message_id => $status ? '' : sprintf('%X', $number));
         tell_it('answer', text => $text, status => $status + 0);
         in_a_while(0.02, $fate) if $asked && !$order->{early};
+        in_a_while(0.1, sub { $link->unbind(async => 1) }) if $order->{leave};
         deliver($receiver, 'mo', $_->{hex}, source_addr_ton => 1, source_addr_npi => 1,
             source_addr => $pdu->{destination_addr}, dest_addr_ton => 3, destination_addr => $_->{to},
             esm_class => $_->{udhi} ? 0x40 : 0, short_message => pack('H*', $_->{hex})) for @{$order->{mo} || []};
@@ -93,6 +98,8 @@ sub taken {
     } elsif ($said eq 'deliver_sm_resp') {
         my ($did, $told) = @{$sent{number_of($link) . '/' . $pdu->{seq}}};
         tell_it($did, text => $told, status => $pdu->{status} + 0, link => number_of($link));
+    } elsif ($said eq 'unbind_resp') {
+        tell_it('left', status => $pdu->{status} + 0);
     } elsif ($said eq 'enquire_link') {
         $link->enquire_link_resp(seq => $pdu->{seq});
         tell_it('enquire');

@@ -29,6 +29,10 @@ function submitted(session, pdu) {
     destination: pdu.destination_addr, esm_class: pdu.esm_class, data_coding: pdu.data_coding,
     registered_delivery: pdu.registered_delivery, link: links.indexOf(session), status,
   });
+  if (order.cut && offers[text] === 1) {
+    session.destroy();
+    return;
+  }
   const listener = order.other ? links.find((one) => one !== session) : session;
   const tellFate = () => receipt(listener, pdu, number, order.word || 'DELIVRD', text);
   const asked = status === 0 && pdu.registered_delivery & 1;
@@ -38,6 +42,7 @@ function submitted(session, pdu) {
     session.send(pdu.response(named));
     tell('answer', {text, status});
     if (asked && !order.early) setTimeout(tellFate, 20);
+    if (order.leave) setTimeout(() => session.unbind((said) => tell('left', {status: said.command_status})), 100);
   }, order.late_ms || (order.early ? 200 : 0));
   if (status === 0) (order.mo || []).forEach((one) => originate(session, pdu, one));
 }

@@ -95,6 +95,9 @@ async def submitted(event: smpp34.SubmitSmEvent) -> None:
         await receipt(*fate)
     for mo in order.get("mo", []):
         await originate(esme, event, mo)
+    if order.get("leave"):
+        await esme.unbind()
+        tell("left", status=0)
 
 
 async def main() -> None:

@@ -109,6 +109,13 @@ def originate(submit: object, mo: dict[str, object], link: object) -> None:
 
 
 @defer.inlineCallbacks
+def leave(link: object) -> object:
+    yield link.unbind()
+    tell("left", status=0)
+    link.disconnect()
+
+
+@defer.inlineCallbacks
 def submitted(system_id: str, link: object, pdu: object) -> object:
     octets = pdu.params["short_message"]
     ucs2 = pdu.params["data_coding"].schemeData == DataCodingDefault.UCS2
@@ -131,8 +138,11 @@ def submitted(system_id: str, link: object, pdu: object) -> object:
         link=links.index(link),
         status=status,
     )
+    if order.get("cut") and turn == 1:
+        link.transport.abortConnection()
+        return None
     message_id = str(uuid.uuid4())
-    (listener,) = [one for one in links if one.bind_type == CommandId.bind_receiver]
+    listener = next(one for one in links if one.bind_type == CommandId.bind_receiver and one.isBound())
     fate = (pdu, message_id, order.get("word", "DELIVRD"), text, listener)
     if asked and status == 0 and order.get("early"):
         receipt(*fate)
@@ -144,6 +154,8 @@ def submitted(system_id: str, link: object, pdu: object) -> object:
         reactor.callLater(0.02, receipt, *fate)
     for mo in order.get("mo", []):
         originate(pdu, mo, listener)
+    if order.get("leave"):
+        reactor.callLater(0.1, leave, link)
     return DataHandlerResponse(status=CommandStatus.ESME_ROK, message_id=message_id)
 
 
