@@ -30,6 +30,7 @@ PLAIN = "Your code is 123456"
 LONG = "Zażółć gęślą jaźń: this text is longer than one short message. " * 5
 THROTTLED, FULL, BROKEN, NOBODY, FAILED = "over the rate", "queue full", "system error", "to nobody", "switched off"
 EARLY, OTHER, SLOW, TOO_LATE = "receipt first", "by another session", "a slow answer", "an answer too late"
+MUTE, MUTE_FAILED = "taken and not told", "failed and not told"
 ASKS, SHORT_CODE = "answer STOP", "38000"
 HANDSET_SAYS = [(0, b"STOP please"), (0x40, b"\5\0\3\x2f\2\1first half, "), (0x40, b"\5\0\3\x2f\2\2second half")]
 """(esm_class, octets) of each deliver_sm that `ASKS` makes the carrier send to our code: one whole, one in two."""
@@ -48,19 +49,22 @@ SCRIPT: dict[str, dict[str, Any]] = {
 """What each text makes of the carrier: the statuses of its first offers, how late it answers, when and where its
 receipt comes and with which word. A text that is not here is taken and delivered."""
 
+QUERIED = {MUTE: {"mute": 2}, MUTE_FAILED: {"mute": 5}}
+"""The same for carriers that answer query_sm, with the message_state they answer; no receipt of these ever comes."""
+
 RESPONSE_TIMEOUT_S = 1.0
 CONFIG = """\
 node: n1
 listen: [{{address: "127.0.0.1:{door}"}}]
 store: "sqlite:store"
 control: control.sock
-limits: {{retry_schedule: [200ms]}}
+limits: {{retry_schedule: [200ms], sweep_interval: 100ms, query_after: 1s}}
 esmes:
   acme: {{password: {{plain: secret}}, window: 100}}
 carriers:
   foreign: {{system_id: us, password: {{plain: pw}}, system_type: VMA, reconnect_min: 50ms, reconnect_max: 200ms,
              enquire_link: 300ms, response_timeout: {timeout}s, window: 20, rate: 1000/s, dialect: {{ids: {ids}}},
-             binds: [{{address: "127.0.0.1:{port}", {binds}}}]}}
+             query_sm: {queries}, binds: [{{address: "127.0.0.1:{port}", {binds}}}]}}
 routes:
   - {{name: all, to: ["336"], carriers: [{{carrier: foreign, cost: 0.03}}]}}
 mo:
@@ -79,6 +83,13 @@ class Server:
     """How its receipts name a message, as `dialect: ids` says it."""
     binds: str = "mode: transceiver, count: 2"
 
+    queries: bool = True
+    """Whether it answers query_sm."""
+
+    @property
+    def orders(self) -> dict[str, dict[str, Any]]:
+        return SCRIPT | QUERIED if self.queries else SCRIPT
+
     @property
     def pair(self) -> bool:
         return "pair" in self.binds
@@ -86,7 +97,7 @@ class Server:
 
 SERVERS = {
     "node-smpp": Server("servers/node_smpp.js", "hex-dec"),
-    "smpp34.Server": Server("servers/smpp34_server.py", "dec-hex"),
+    "smpp34.Server": Server("servers/smpp34_server.py", "dec-hex", queries=False),
     "Net::SMPP": Server("servers/net_smpp.pl", "unpad", "mode: pair"),
     "smpp.twisted3": Server("servers/twisted_server.py", "auto", "mode: pair"),
 }
@@ -149,16 +160,23 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
 def _run(server: Server, folder: Path) -> Ran:
     engine = Served(folder)
     door = free_door(random.Random())
-    with start(server.script, {"system_id": "us", "password": "pw", "script": SCRIPT}) as peer:
+    with start(server.script, {"system_id": "us", "password": "pw", "script": server.orders}) as peer:
         (listening,) = peer.until("listening")
         with Recorder(listening["port"]) as wire:
             (folder / "smsroute.yaml").write_text(
-                CONFIG.format(door=door, port=wire.port, ids=server.ids, binds=server.binds, timeout=RESPONSE_TIMEOUT_S)
+                CONFIG.format(
+                    door=door,
+                    port=wire.port,
+                    ids=server.ids,
+                    binds=server.binds,
+                    queries=str(server.queries).lower(),
+                    timeout=RESPONSE_TIMEOUT_S,
+                )
             )
             try:
                 engine.start()
                 engine.await_ready()
-                told = _platform(door)
+                told = _platform(door, [PLAIN, *server.orders])
                 _quiet(wire)
                 bound = [bind["state"] for bind in engine.health()["carriers"][0]["binds"]]
                 engine.stop()
@@ -177,7 +195,7 @@ def _quiet(wire: Recorder) -> None:
         time.sleep(0.05)
 
 
-def _platform(door: int) -> tuple[dict[str, list[str]], dict[str, tuple[str, str]], list[Any]]:
+def _platform(door: int, texts: list[str]) -> tuple[dict[str, list[str]], dict[str, tuple[str, str]], list[Any]]:
     """(text -> ids, id -> (stat, err), MO): a foreign client submits everything and waits for all that is to come."""
     client = smpplib.client.Client("127.0.0.1", door, timeout=TIMEOUT_S, allow_unknown_opt_params=True)
     asked: dict[int, str] = {}
@@ -219,7 +237,7 @@ def _platform(door: int) -> tuple[dict[str, list[str]], dict[str, tuple[str, str
         parts, data_coding, esm_class = smpplib.gsm.make_parts(LONG, encoding=consts.SMPP_ENCODING_ISO10646)
         for part in parts:
             submit(LONG, part, data_coding=data_coding, esm_class=esm_class)
-        for text in (PLAIN, *SCRIPT):
+        for text in texts:
             submit(text, text.encode())
         deadline = time.monotonic() + TIMEOUT_S
         while len(receipts) < len(asked) or len(mos) < len(HANDSET_SAYS):
@@ -274,7 +292,8 @@ def test_server_receipt(house: House, name: str) -> None:
     ran = house.run(name)
     answers = ran.did("receipt")
     assert {answer["status"] for answer in answers} == {0}
-    assert len(answers) == len(ran.receipts) - 1  # of the one it refused, the receipt is ours
+    ours = 3 if ran.server.queries else 1  # of the one it refused, and of those it only tells when asked
+    assert len(answers) == len(ran.receipts) - ours
     assert ran.fate(FAILED) == ("UNDELIV", "011")
 
 
@@ -333,6 +352,16 @@ def test_server_tells_by_another_session(house: House, name: str) -> None:
     (got,), (told,) = ran.did("submit", OTHER), ran.did("receipt", OTHER)
     assert got["link"] != told["link"]
     assert ran.fate(OTHER) == ("DELIVRD", "000")
+
+
+@pytest.mark.parametrize("name", [name for name, server in SERVERS.items() if server.queries])
+def test_server_is_asked(house: House, name: str) -> None:
+    """What it took and sends no receipt of is asked for by query_sm, with the id of its response; what it answers ends
+    the message, delivered or not, and the platform has its receipt."""
+    ran = house.run(name)
+    assert ran.fate(MUTE)[0] == "DELIVRD"
+    assert ran.fate(MUTE_FAILED)[0] == "UNDELIV"
+    assert {state for state in (event["state"] for event in ran.did("query")) if state} == {2, 5}
 
 
 @EACH

@@ -12,7 +12,7 @@ my $json = JSON::PP->new->canonical->ascii;
 my $task = decode_json($ARGV[0]);
 sub tell_it { my ($did, %more) = @_; print $json->encode({did => $did, %more}), "\n"; }
 
-my (@links, %mode, %offers, @later, %sent);
+my (@links, %mode, %offers, %mute, @later, %sent);
 my $last = 0x5eedef00;
 my $wanted = IO::Select->new;
 my $door = 0;
@@ -64,7 +64,8 @@ sub submitted {
         return;
     }
     my ($receiver) = grep { $mode{$_} ne 'bind_transmitter' } @links;
-    my $asked = !$status && $pdu->{registered_delivery} & 1;
+    my $asked = !$status && $pdu->{registered_delivery} & 1 && !$order->{mute};
+    $mute{sprintf('%X', $number)} = $order->{mute} if $order->{mute};
     my $fate = sub { receipt($receiver, $pdu, $number, $order->{word} || 'DELIVRD', $text) };
     $fate->() if $asked && $order->{early};
     in_a_while(($order->{late_ms} || ($order->{early} ? 200 : 0)) / 1000, sub {
@@ -98,6 +99,11 @@ sub taken {
     } elsif ($said eq 'deliver_sm_resp') {
         my ($did, $told) = @{$sent{number_of($link) . '/' . $pdu->{seq}}};
         tell_it($did, text => $told, status => $pdu->{status} + 0, link => number_of($link));
+    } elsif ($said eq 'query_sm') {
+        my $state = $mute{$pdu->{message_id}} || 0;
+        tell_it('query', text => $pdu->{message_id}, state => $state + 0);
+        $link->query_sm_resp(seq => $pdu->{seq}, message_id => $pdu->{message_id}, final_date => '260714120500000+',
+            message_state => $state, error_code => 0, status => $state ? 0 : 0x67);
     } elsif ($said eq 'unbind_resp') {
         tell_it('left', status => $pdu->{status} + 0);
     } elsif ($said eq 'enquire_link') {

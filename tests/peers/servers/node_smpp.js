@@ -5,6 +5,7 @@ const task = JSON.parse(process.argv[2]);
 const tell = (did, more) => console.log(JSON.stringify({did, ...more}));
 const links = [];
 const offers = {};
+const mute = {};
 let last = 0x5eedab00;
 
 function receipt(session, pdu, number, word, source) {
@@ -35,7 +36,8 @@ function submitted(session, pdu) {
   }
   const listener = order.other ? links.find((one) => one !== session) : session;
   const tellFate = () => receipt(listener, pdu, number, order.word || 'DELIVRD', text);
-  const asked = status === 0 && pdu.registered_delivery & 1;
+  const asked = status === 0 && pdu.registered_delivery & 1 && !order.mute;
+  if (order.mute) mute[number.toString(16).toUpperCase()] = order.mute;
   if (asked && order.early) tellFate();
   setTimeout(() => {
     const named = status ? {command_status: status} : {message_id: number.toString(16).toUpperCase()};
@@ -67,6 +69,12 @@ function serve(session) {
     });
   }
   session.on('submit_sm', (pdu) => submitted(session, pdu));
+  session.on('query_sm', (pdu) => {
+    const state = mute[pdu.message_id];
+    tell('query', {text: pdu.message_id, state: state || 0});
+    const known = {message_id: pdu.message_id, final_date: '260714120500000+', message_state: state};
+    session.send(pdu.response(state ? known : {command_status: smpp.ESME_RQUERYFAIL}));
+  });
   session.on('enquire_link', (pdu) => { session.send(pdu.response()); tell('enquire'); });
   session.on('unbind', (pdu) => { session.send(pdu.response()); tell('unbind'); session.close(); });
 }

@@ -11,8 +11,8 @@ import json
 import sys
 import uuid
 
-from smpp.pdu.constants import command_status_value_map
-from smpp.pdu.operations import DeliverSM
+from smpp.pdu.constants import command_status_value_map, message_state_value_map
+from smpp.pdu.operations import DeliverSM, QuerySM
 from smpp.pdu.pdu_types import (
     AddrNpi,
     AddrTon,
@@ -23,6 +23,7 @@ from smpp.pdu.pdu_types import (
     EsmClassGsmFeatures,
     EsmClassMode,
     EsmClassType,
+    MessageState,
     RegisteredDeliveryReceipt,
 )
 from smpp.twisted.config import SMPPServerConfig
@@ -35,6 +36,7 @@ from twisted.internet import defer, reactor, ssl
 TASK = json.loads(sys.argv[1])
 offers: dict[str, int] = {}
 links: list[object] = []
+mute: dict[str, int] = {}
 
 
 def tell(did: str, **more: object) -> None:
@@ -108,6 +110,19 @@ def originate(submit: object, mo: dict[str, object], link: object) -> None:
     deliver(pdu, "mo", mo["hex"], link)
 
 
+def queried(pdu: QuerySM) -> DataHandlerResponse:
+    message_id = pdu.params["message_id"].decode()
+    state = mute.get(message_id, 0)
+    tell("query", text=message_id, state=state)
+    return DataHandlerResponse(
+        status=CommandStatus.ESME_ROK if state else CommandStatus.ESME_RQUERYFAIL,
+        message_id=message_id,
+        final_date=None,
+        message_state=MessageState[message_state_value_map[state or 7]],
+        error_code=0,
+    )
+
+
 @defer.inlineCallbacks
 def leave(link: object) -> object:
     yield link.unbind()
@@ -117,6 +132,8 @@ def leave(link: object) -> object:
 
 @defer.inlineCallbacks
 def submitted(system_id: str, link: object, pdu: object) -> object:
+    if isinstance(pdu, QuerySM):
+        return queried(pdu)
     octets = pdu.params["short_message"]
     ucs2 = pdu.params["data_coding"].schemeData == DataCodingDefault.UCS2
     udhi = EsmClassGsmFeatures.UDHI_INDICATOR_SET in pdu.params["esm_class"].gsmFeatures
@@ -125,7 +142,8 @@ def submitted(system_id: str, link: object, pdu: object) -> object:
     order = TASK["script"].get(text, {})
     turn = offers[text] = offers.get(text, 0) + 1
     status = (order.get("statuses", [])[turn - 1 : turn] or [0])[0]
-    asked = pdu.params["registered_delivery"].receipt != RegisteredDeliveryReceipt.NO_SMSC_DELIVERY_RECEIPT_REQUESTED
+    receipts = pdu.params["registered_delivery"].receipt
+    asked = receipts != RegisteredDeliveryReceipt.NO_SMSC_DELIVERY_RECEIPT_REQUESTED and "mute" not in order
     tell(
         "submit",
         text=text,
@@ -134,7 +152,7 @@ def submitted(system_id: str, link: object, pdu: object) -> object:
         destination=pdu.params["destination_addr"].decode(),
         esm_class=0x40 if udhi else 0,
         data_coding=8 if ucs2 else 0,
-        registered_delivery=int(asked),
+        registered_delivery=int(receipts != RegisteredDeliveryReceipt.NO_SMSC_DELIVERY_RECEIPT_REQUESTED),
         link=links.index(link),
         status=status,
     )
@@ -142,6 +160,8 @@ def submitted(system_id: str, link: object, pdu: object) -> object:
         link.transport.abortConnection()
         return None
     message_id = str(uuid.uuid4())
+    if "mute" in order:
+        mute[message_id] = order["mute"]
     listener = next(one for one in links if one.bind_type == CommandId.bind_receiver and one.isBound())
     fate = (pdu, message_id, order.get("word", "DELIVRD"), text, listener)
     if asked and status == 0 and order.get("early"):
