@@ -217,7 +217,7 @@ class Doors:
             await self._accept.submits(client, submits)
         if commands:
             await self._commands.serve(client, commands)
-        if unbound:
+        if unbound or client.session.closing:  # a lost frame, say: what came before it is ours, and answered
             await self._accept.settle(client)
         if unbound and not client.session.closing:
             client.session.finish_unbind()  # after the answers to what came before it

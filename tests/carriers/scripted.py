@@ -38,6 +38,7 @@ class Scripted:
 
     answer: Answer
     heard: list[list[tuple[int, int, bytes]]] = attrs.field(factory=list)
+    numbers: list[list[int]] = attrs.field(factory=list)  # their sequence numbers
     raws: list[Raw] = attrs.field(factory=list)
 
     def commands(self, link: int = -1) -> list[int]:
@@ -51,13 +52,15 @@ async def scripted(it: House, answer: Answer = kind) -> AsyncIterator[Scripted]:
     listener = await it.network.host(HOST).listen(HOST, PORT)
 
     async def serve(stream: trio.abc.Stream, _: str) -> None:
-        raw, heard = Raw(stream), list[tuple[int, int, bytes]]()
+        raw, heard, numbers = Raw(stream), list[tuple[int, int, bytes]](), list[int]()
         smsc.heard.append(heard)
+        smsc.numbers.append(numbers)
         smsc.raws.append(raw)
         try:
             while True:
                 command_id, status, sequence_number, body = await raw.pdu()
                 heard.append((command_id, status, body))
+                numbers.append(sequence_number)
                 if not command_id & names.RESPONSE:
                     await raw.send(smsc.answer(command_id, sequence_number, body))
                 if command_id == names.UNBIND:
