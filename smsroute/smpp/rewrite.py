@@ -5,7 +5,7 @@ Rules:
 - A text is never changed in meaning. One that the carrier's alphabet lacks goes as UCS-2 where that fits one part; what
   fits neither way raises Unfit, and the part goes to another carrier or ends with that reason.
 - One part stays one part: its header may become SAR TLVs and back, its reference never merges with another's unless the
-  carrier counts in eight bits.
+  carrier counts in eight bits. Sixteen bits are for what came as SAR TLVs: a header that is there already stays.
 - A TLV of the contract stands in for one the submit does not bring; it never overrules it.
 
 Section numbers are SMPP 3.4's. Walk: `carriers/form` makes a Form of the config, `carriers/dispatch` writes by it.
@@ -185,6 +185,8 @@ def _long_form(form: Long, sm: SubmitSm, header: bytes, tail: Tlvs) -> tuple[byt
     if form == "sar" and others:
         return header, tail  # ports need the header, and both beside each other are refused (quirks 2.1)
     tail = [(tag, value) for tag, value in tail if tag not in SAR]
+    if form == "udh16" and others != header:
+        return header, tail  # eight bits too: a full part has no room for one octet more, and all parts must match
     if form == "sar":
         place = (reference.to_bytes(2, "big"), bytes((total,)), bytes((number,)))
         return b"", [*tail, *zip(SAR, place, strict=True)]

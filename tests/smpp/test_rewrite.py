@@ -165,8 +165,17 @@ def test_a_header_with_ports_stays_a_header() -> None:
     """SAR TLVs beside a header are refused by peers, and the ports have no other place."""
     with_ports = submit(esm_class=0x40, short_message=b"\x0b\5\4\x0b\x84\x23\xf0\0\3\7\2\1wap")
     assert rewrite.rewrite(Form(long="sar"), with_ports) == with_ports
-    sm = written(Form(long="udh16"), with_ports)
-    assert sm.short_message == b"\x0c\5\4\x0b\x84\x23\xf0\x08\4\0\7\2\1wap"
+
+
+def test_a_full_part_with_a_header_of_eight_bits_keeps_it() -> None:
+    """140 octets have no room for a wider reference, and its shorter sisters must bear the same header as it does; what
+    came as SAR TLVs gets sixteen bits."""
+    for size in (134, 10):
+        body = submit(esm_class=0x40, data_coding=8, short_message=b"\5\0\3\7\2\1" + b"\0a" * (size // 2))
+        assert rewrite.rewrite(Form(long="udh16"), body) == body
+    tail = build_tlv(0x020C, b"\0\7") + build_tlv(0x020E, b"\2") + build_tlv(0x020F, b"\1")
+    sm = written(Form(long="udh16"), submit("part", tlv=tail))
+    assert (sm.short_message, sm.tlv, sm.esm_class) == (b"\6\x08\4\0\7\2\1part", b"", 0x40)
 
 
 def test_a_single_message_is_no_part() -> None:

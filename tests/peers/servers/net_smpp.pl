@@ -58,7 +58,7 @@ sub submitted {
     tell_it('submit', text => $text, udh => unpack('H*', substr($octets, 0, $header)), source => $pdu->{source_addr},
         destination => $pdu->{destination_addr}, esm_class => $pdu->{esm_class} + 0, link => number_of($link),
         data_coding => $pdu->{data_coding} + 0, registered_delivery => $pdu->{registered_delivery} + 0,
-        status => $status + 0);
+        status => $status + 0, unpacked => Net::SMPP::unpack_7bit($octets));
     if ($order->{cut} && $offers{$text} == 1) {
         shutdown $link, 2;
         return;

@@ -29,6 +29,8 @@ function submitted(session, pdu) {
     text, udh: Buffer.concat(pdu.short_message.udh || []).toString('hex'), source: pdu.source_addr,
     destination: pdu.destination_addr, esm_class: pdu.esm_class, data_coding: pdu.data_coding,
     registered_delivery: pdu.registered_delivery, link: links.indexOf(session), status,
+    source_ton: pdu.source_addr_ton, to_ton: pdu.dest_addr_ton, to_npi: pdu.dest_addr_npi,
+    sar: [pdu.sar_msg_ref_num, pdu.sar_total_segments, pdu.sar_segment_seqnum], tlv_1400: String(pdu[0x1400] || ''),
   });
   if (order.cut && offers[text] === 1) {
     session.destroy();
