@@ -90,14 +90,18 @@ class Raw:
         return command_id, command_status, sequence_number, body
 
     async def bind(
-        self, system_id: str = "acme", password: str = "secret", command_id: int = names.BIND_TRANSCEIVER
+        self,
+        system_id: str = "acme",
+        password: str = "secret",
+        command_id: int = names.BIND_TRANSCEIVER,
+        version: int = 0x34,
     ) -> int:
         """Bind; the command_status of the answer."""
         fields = {
             "system_id": system_id,
             "password": password,
             "system_type": "",
-            "interface_version": 0x34,
+            "interface_version": version,
             "addr_ton": 0,
             "addr_npi": 0,
             "address_range": "",

@@ -3,10 +3,12 @@
 Rules:
 - One is answered 0 only after it is durable and owed to an ESME (law 3). Nobody's is refused for good with
   ESME_RX_R_APPN, counted, and health says so: an answer of 0 would be a loss nobody ever hears of.
-- One that cannot be taken now (memory is full, its first part has not come) is to come again.
+- One that cannot be taken now (memory is full, its first part has not come) is to come again: ESME_RX_T_APPN, which
+  says so, is the end of it for some carriers (quirks S39).
 - A carrier sends again what we did not answer in time. The same octets from the same carrier are told once when our
   first answer may not have arrived: it left `mo_answer_doubt` or more after the message came, or its link ended so soon
-  after it, or before, or another life of the engine heard it. Else a handset that says YES twice has said it twice.
+  after it, or before, or it came by another link before it left, or another life of the engine heard it. Else a handset
+  that says YES twice has said it twice.
 - Parts of a message go where its first part went: only that has the keyword. A later part that comes before it is to
   come again, for `mo_first_part`, where a keyword may decide.
 
@@ -165,7 +167,8 @@ class Handsets:
             return None
         link = heard.link
         if link is not None and link.up:
-            doubtful = (heard.answered_at or batch.at) - heard.at >= doubt_s
+            elsewhere = not heard.answered_at and link is not batch.bind.link  # no thumb is so quick
+            doubtful = elsewhere or (heard.answered_at or batch.at) - heard.at >= doubt_s
         else:
             doubtful = link is None or not heard.answered_at or link.ended_at - heard.answered_at < doubt_s
         if not doubtful:
@@ -207,7 +210,7 @@ class Handsets:
         if by_word and (way is None or batch.at - way.since < self._limits.mo_first_part_s):
             self._go(name, way or Way(batch.at, "", ""))
             self.postponed[carrier] += 1
-            return names.ESME_RX_T_APPN
+            return names.ESME_RSYSERR
         rule = self._owners.owner(sm.destination_addr, sm.source_addr, word, carrier)
         if rule is None:
             return self._nobody(carrier, sm, batch)

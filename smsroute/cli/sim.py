@@ -30,6 +30,7 @@ from smsroute.cli.common import add_config, add_json
 from smsroute.ports import Clock, system_ports
 from smsroute.sim.carrier import SimCarrier
 from smsroute.sim.esme import BIND_COMMANDS, EsmeSettings, SimEsme
+from smsroute.sim.mobile import Mobile
 from smsroute.sim.temperament import Mode, Temperament
 from smsroute.sim.workload import Workload
 
@@ -62,6 +63,9 @@ def _carrier_arguments(parser: argparse.ArgumentParser) -> None:
     add("--system-id", metavar="ID", help="take only this system_id")
     add("--password", metavar="WORD", help="take only this password")
     add("--sick", choices=MODES, default=Mode.THROTTLING.value, help="mode after SIGUSR1 (throttling)")
+    add("--mo-rate", type=float, default=0.0, metavar="N", help="messages/s its handsets write to --mo-to (0)")
+    add("--mo-to", action="append", metavar="NUMBER", help="in turn (38000)")
+    add("--mo-text", default="hello", help="of each, before its number (hello)")
     add("--no-truth", action="store_true", help="do not remember what each handset got (saves memory)")
 
 
@@ -146,7 +150,9 @@ def _carriers(args: argparse.Namespace, show: Show) -> Callable[[], Awaitable[in
         carriers[carrier.name] = carrier
     if len(carriers) != len(doors):
         raise ValueError("--listen: expected a different name for each carrier")
-    return partial(_run_carriers, carriers, doors, Mode(args.sick), args.every, show)
+    to = args.mo_to or ["38000"]
+    mobiles = [Mobile(one, args.mo_rate, to, text=args.mo_text) for one in carriers.values() if args.mo_rate > 0]
+    return partial(_run_carriers, carriers, mobiles, doors, Mode(args.sick), args.every, show)
 
 
 def _said(words: list[str], temperament: Temperament, mode: Mode) -> tuple[Temperament, Mode]:
@@ -163,7 +169,12 @@ def _said(words: list[str], temperament: Temperament, mode: Mode) -> tuple[Tempe
 
 
 async def _run_carriers(
-    carriers: dict[str, SimCarrier], doors: list[tuple[str, str, int]], sick: Mode, every_s: float, show: Show
+    carriers: dict[str, SimCarrier],
+    mobiles: list[Mobile],
+    doors: list[tuple[str, str, int]],
+    sick: Mode,
+    every_s: float,
+    show: Show,
 ) -> int:
     ports = system_ports()
     rates = Rates(ports.clock)
@@ -181,6 +192,8 @@ async def _run_carriers(
                 break
             facts = {"carrier": carrier.name, "host": host, "port": bound}
             show.say("ready", facts, f"{carrier.name} listens on {host}:{bound}")
+        for mobile in mobiles:
+            nursery.start_soon(mobile.run, ports)
         nursery.start_soon(_moods, carriers, sick)
         nursery.start_soon(_stats, tell, every_s)
         nursery.start_soon(_control, carriers, show, tell, nursery.cancel_scope)

@@ -125,11 +125,11 @@ class SimCarrier:
                 link.send(link.session.unbind(now))
                 link.watch(now)
 
-    def mobile_originated(self, source_addr: str, destination_addr: str, text: bytes) -> bool:
+    def mobile_originated(self, source_addr: str, destination_addr: str, text: bytes, parted: bool = False) -> bool:
         """A handset writes to a customer: a deliver_sm on any bind that receives. False when there is none."""
         for account in self._accounts.values():
             for link in account.receivers():
-                body = mobile_originated(source_addr, destination_addr, text)
+                body = mobile_originated(source_addr, destination_addr, text, parted)
                 link.waiting.append(Notice(names.DELIVER_SM, body))
                 self._flush(link)
                 return True

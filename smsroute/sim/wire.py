@@ -123,10 +123,10 @@ class Receipts:
         return names.DELIVER_SM, body
 
 
-def mobile_originated(source: str, destination: str, text: bytes) -> bytes:
-    """A deliver_sm body from a handset. `text` of up to 254 octets."""
+def mobile_originated(source: str, destination: str, text: bytes, concatenated: bool = False) -> bytes:
+    """A deliver_sm body from a handset. `text` of up to 254 octets; `concatenated`: it begins with a header."""
     addresses = b"\x01\x01%b\0\x01\x01%b\0" % (source.encode("ascii"), destination.encode("ascii"))
-    return b"\0%b\0\0\0\0\0\0\0\0\0%c%b" % (addresses, len(text), text)
+    return b"\0%b%c\0\0\0\0\0\0\0\0%c%b" % (addresses, UDHI if concatenated else 0, len(text), text)
 
 
 def read_receipt(body: bytes) -> tuple[str, str] | None:

@@ -29,6 +29,7 @@ from smsroute.message import (
     Withdrawn,
 )
 from tests.ledger.naive_dates import Dates
+from tests.ledger.naive_handsets import Handsets
 from tests.ledger.naive_message import Messages
 from tests.ledger.naive_page import Page, Try
 
@@ -37,7 +38,7 @@ RECEIPT_STATES = (State.DELIVERED, State.EXPIRED, State.DELETED, State.UNDELIVER
 RECEIPT_STATES += (State.ACCEPTED,)
 
 
-class Naive(Messages, Dates):
+class Naive(Messages, Dates, Handsets):
     """See the module."""
 
     def __init__(self, *, orphans_max: int, multiparts_max: int, multipart_ttl_s: float, id_repeats_max: int) -> None:

@@ -126,7 +126,7 @@ def _held(page: Page) -> bool:
 def _page(page: Page) -> dict[str, Any]:
     said = page.said
     body = said.body
-    if page.over and said.kept is not None:
+    if page.over and said.kept is not None and not (page.state is State.RECEIVED and _held(page)):
         body = said.kept if said.kept and _held(page) else body[: said.text_at]
     return {
         "state": page.state,

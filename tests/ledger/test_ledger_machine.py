@@ -17,6 +17,7 @@ from smsroute.message import (
     Accepted,
     Adopted,
     AnyEvent,
+    Arrived,
     Attempted,
     Blame,
     Cause,
@@ -195,6 +196,14 @@ class Walk:
         if rng.random() < 0.6:
             events.append(Attempted(at, carrier, f"{carrier}-1", "fr", "cheapest", ids))
         self._say(*events)
+
+    def arrive(self) -> None:
+        """A handset writes."""
+        rng, at = self.rng, self._later()
+        self.number += 1
+        addresses, kept = ("33600000009", "38000"), rng.choice([b"", b"", None])
+        part_id, esme, carrier = f"P{self.number:04d}", rng.choice(ESMES), rng.choice(CARRIERS)
+        self._say(Arrived(part_id, at, esme, carrier, f"{carrier}-1", "code", *addresses, b"address text", 7, 0, kept))
 
     def attempt(self) -> None:
         """Due parts are offered to a bind; one may have been overtaken."""
@@ -468,7 +477,7 @@ DEEDS: dict[Callable[[Walk], None], int] = {
     Walk.accept: 6, Walk.attempt: 5, Walk.withdraw: 1, Walk.take_on: 6, Walk.refuse: 3, Walk.doubt: 4, Walk.requeue: 4,
     Walk.move: 1, Walk.receipt: 5, Walk.strange_receipt: 3, Walk.adopt: 2, Walk.query: 3, Walk.finish: 2, Walk.tell: 4,
     Walk.age: 1, Walk.close: 2, Walk.release: 2, Walk.checkpoint: 3, Walk.replay: 1, Walk.crash: 1,
-    Walk.replace: 3, Walk.note: 3,
+    Walk.replace: 3, Walk.note: 3, Walk.arrive: 2,
 }
 # fmt: on
 

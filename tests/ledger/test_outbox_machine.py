@@ -18,7 +18,20 @@ from hypothesis import strategies as st
 
 from smsroute.engine import recover
 from smsroute.ledger import Ledger
-from smsroute.message import Accepted, AnyEvent, Cause, Changes, Finished, OwedPage, Receipted, State, Tell, Told, pack
+from smsroute.message import (
+    Accepted,
+    AnyEvent,
+    Arrived,
+    Cause,
+    Changes,
+    Finished,
+    OwedPage,
+    Receipted,
+    State,
+    Tell,
+    Told,
+    pack,
+)
 from smsroute.store.base import Checkpoint
 from tests.store.conftest import Home, MemoryHome, SqliteHome
 
@@ -95,6 +108,17 @@ class Life:
         self.now += 1.0
         self.say(Finished(self.now, [first], Cause.EXPIRED, "", "late"))
         self.due[self.whose[first]].append(first)
+
+    def arrive(self) -> None:
+        """A handset writes: that is owed behind all that is."""
+        esme = self.rng.choice(ESMES)
+        self.now += 1.0
+        self.number += 1
+        part_id = f"P{self.number:05d}"
+        said = self.now, esme, "orange", "orange-1", "code", "336", "38000", b"address text", 7
+        self.say(Arrived(part_id, *said))
+        self.due[esme].append(part_id)
+        self.whose[part_id] = esme
 
     def tell(self) -> None:
         """An ESME answers for some of those that memory offers it, mostly the oldest; or they are given up."""
@@ -236,7 +260,8 @@ class Life:
 
 
 DEEDS = {
-    Life.end: 3, Life.end_in_parts: 3, Life.tell: 4, Life.late: 1, Life.checkpoint: 8, Life.read: 5, Life.kill: 1,
+    Life.end: 3, Life.arrive: 2, Life.end_in_parts: 3, Life.tell: 4, Life.late: 1, Life.checkpoint: 8, Life.read: 5,
+    Life.kill: 1,
 }  # fmt: skip
 
 

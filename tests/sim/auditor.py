@@ -203,7 +203,7 @@ class Auditor:
         self.counts["queries answered"] += 1
         for paper in self.papers.values():
             if any((one.carrier, one.taken) == (carrier, message_id) for one in paper.attempts):
-                paper.words.add(WORD_OF_MESSAGE_STATE.get(state, "on its way"))
+                paper.told(WORD_OF_MESSAGE_STATE.get(state, "on its way"))
 
     def _receipt_comes(self, sm: Message) -> None:
         if sm.is_receipt:

@@ -82,6 +82,7 @@ class Paper:
     attempts: list[Attempt] = attrs.field(factory=list)
     promised: bool = False  # the engine wrote ESME_ROK
     words: set[str] = attrs.field(factory=set)  # of receipts about it that the engine read
+    queried: set[str] = attrs.field(factory=set)  # of those, what its carrier said when it was asked
     tells: int = 0  # deliver_sm written to its ESME
     reasons: int = 0  # to tell it again: refused by the ESME, or the link was lost with it
     acknowledged_at: float = -1.0  # its ESME's ESME_ROK was read by the engine, for the first time in
@@ -101,6 +102,11 @@ class Paper:
         if word in FINAL_WORDS:
             self.answered.append((word, at))
 
+    def told(self, word: str) -> None:
+        """Its carrier answered so when it was asked."""
+        self.words.add(word)
+        self.queried.add(word)
+
     def not_said(self, word: str, err: str) -> bool:
         """Whether this is no carrier's word about it. An err of ours has three digits, one of theirs is its own."""
         return len(err) == ERR_CHARACTERS and (word, err) not in self.said
@@ -111,7 +117,7 @@ class Paper:
         Not asked of a text that its platform submitted twice: whose of the two a word is cannot be told from the text.
         """
         taken = [attempt for attempt in self.attempts if not attempt.refused and not attempt.withdrawn]
-        if len(taken) != 1 or len(self.answered) < 2:
+        if len(taken) != 1 or len(self.answered) < 2 or self.told_word in self.queried:
             return ""
         (first, at), *others = self.answered
         later = [word for word, when in others if when > at + TOGETHER_S]

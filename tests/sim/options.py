@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import attrs
 
-from smsroute.config import Carrier, Choice, Config, Dialect, Esme, InDoubt, Limits, Listen, Route, Secret
+from smsroute.config import Carrier, Choice, Config, Dialect, Esme, InDoubt, Limits, Listen, MoRule, Route, Secret
 from smsroute.config.dialect import IdRule
 from smsroute.config.hours import WindowKind
 from smsroute.config.nouns import BindConfig, NamedNetwork
@@ -83,6 +83,13 @@ UNSAID = (
 )
 """Forms that `auto` is to learn."""
 SURE = (IdFormat.HEX, IdFormat.DECIMAL, IdFormat.UUID)
+MO = (
+    MoRule("code", ("38000",), "acme"),
+    MoRule("numbers", ("337*",), "beta", carriers=("red", "green")),
+    MoRule("code-hello", ("38000",), "beta", keyword=("HELLO",), sender=("3361", "3362", "3363")),
+)
+MO_TO = ("38000", "33700000001", "39999")
+"""What handsets write to; the last is nobody's."""
 NETWORKS = {"mobile": NamedNetwork("mobile", prefixes=("336",), numbers=("336",))}
 PREFIXES: Any = ("336", "3367")
 SMALL = Limits(
@@ -161,6 +168,8 @@ class Options:
     safety_s: float = 60.0  # under faults
     liveness_s: float = 500.0  # to come to rest once they are over
     limits: Limits = SMALL
+    mo: tuple[MoRule, ...] = ()
+    mo_rate: float = 0.0  # messages a second that the handsets of each carrier write, while faults blow
     failover_s: float = (
         math.inf
     )  # law 6: no message waits longer for its first carrier; for worlds where one stays well
@@ -188,6 +197,7 @@ class Options:
             carriers={one.name: one.config for one in self.carriers},
             networks=NETWORKS,
             routes=self.routes,
+            mo=self.mo,
         )
 
     def longer(self, safety_s: float, rate: float = 1.0) -> Options:
@@ -233,7 +243,10 @@ def options(seed: int) -> Options:
     later = random.Random(f"{seed}/later faults")
     faults += tuple(name for name in LATER_FAULTS if later.random() < share)
     lowest = rng.choice((0.0, 0.001, 0.02))
+    written = random.Random(f"{seed}/handsets")
     return Options(
+        mo=MO,
+        mo_rate=written.choice((0.0, 0.3, 1.5)),
         seed=seed,
         carriers=carriers,
         esmes=esmes,

@@ -85,7 +85,9 @@ class Message:
 
     @property
     def receipt(self) -> tuple[str, str]:
-        """(message id, final word) of a receipt, by its text; the TLV must not contradict it."""
+        """(message id, final word) of a receipt, by its text; the TLV must not contradict it. Of no receipt: empty."""
+        if not self.is_receipt:
+            return "", ""
         found = WORDS.search(self.text)
         assert found is not None, f"a receipt without id and stat: {self.text!r}"
         message_id, word = found[1].decode(), found[2].decode()

@@ -31,6 +31,7 @@ from smsroute.engine import Engine, build, recover
 from smsroute.ledger import Ledger
 from smsroute.message import (
     Accepted,
+    Arrived,
     Attempted,
     Blame,
     Closed,
@@ -47,18 +48,19 @@ from smsroute.message import (
 from smsroute.ports import Ports
 from smsroute.sim.carrier import SimCarrier
 from smsroute.sim.esme import SimEsme
+from smsroute.sim.mobile import Mobile
 from smsroute.sim.temperament import Mode
 from smsroute.store.base import StoreError
 from smsroute.store.sqlite import open_store
 from tests.sim import determinism
-from tests.sim.auditor import Auditor
 from tests.sim.books import Attempt, Story, Terms
 from tests.sim.clock import SimClock
 from tests.sim.determinism import SimEntropy
 from tests.sim.disk import SimBlocking, Tape
 from tests.sim.faults import FAULTS, FOR_GOOD
+from tests.sim.listener import Listener
 from tests.sim.network import SimNetwork
-from tests.sim.options import DOOR, ENGINE, FIRST_SEQUENCE, Options
+from tests.sim.options import DOOR, ENGINE, FIRST_SEQUENCE, MO_TO, Options
 from tests.sim.wire import TOKEN
 
 LOOK_S = 0.5
@@ -104,7 +106,7 @@ class World:
             for one in options.carriers
         }
         as_one = {one.name for one in options.esmes if one.config.receipts == "message"}
-        self.auditor = Auditor(ENGINE, terms, options.limits.esme_response_timeout_s, as_one)
+        self.auditor = Listener(ENGINE, terms, options.limits.esme_response_timeout_s, as_one)
         self.auditor.on_line = on_line
         self.auditor.failover_s = options.failover_s
         self.network = SimNetwork(self.entropy, options.weather, self.auditor)
@@ -120,6 +122,7 @@ class World:
             for one in options.carriers
         }
         self.esmes = {one.name: SimEsme(one.workload, one.settings, name=one.name) for one in options.esmes}
+        self.mobiles: dict[str, Mobile] = {}
         self.address = {one.name: one.address for one in options.carriers}
         self.address |= {one.name: one.address for one in options.esmes}
         self.blocking: SimBlocking | None = None
@@ -142,6 +145,11 @@ class World:
         async with trio.open_nursery() as nursery:
             for name, carrier in self.carriers.items():
                 await nursery.start(carrier.run, self._ports(name), self.address[name], DOOR)
+                if self.options.mo_rate:
+                    count = max(1, int(self.options.mo_rate * self.options.safety_s))
+                    mobile = Mobile(carrier, self.options.mo_rate, MO_TO, messages=count, long_share=0.2)
+                    self.mobiles[name] = mobile
+                    nursery.start_soon(mobile.run, self._ports(f"{name}/handsets"))
             nursery.start_soon(self._keep_engine)
             for name, esme in self.esmes.items():
                 nursery.start_soon(esme.run, self._ports(name), ENGINE, DOOR)
@@ -168,7 +176,8 @@ class World:
     def _ports(self, name: str) -> Ports:
         """A peer's: a clock and dice of its own."""
         entropy = SimEntropy(f"{self.options.seed}/{name}")
-        return Ports(SimClock(), entropy, self.network.host(self.address[name]), SimBlocking(entropy.rng("disk")))
+        host = self.network.host(self.address[name.partition("/")[0]])
+        return Ports(SimClock(), entropy, host, SimBlocking(entropy.rng("disk")))
 
     async def _safety(self) -> None:
         with trio.move_on_after(self.options.safety_s):
@@ -248,6 +257,7 @@ class World:
             for name, carrier in self.carriers.items()
             if carrier.receipts_waiting
         ]
+        lines += [f"handsets of {name} still write" for name, mobile in self.mobiles.items() if not mobile.done]
         parts = [part for part in self.engine.ledger.parts.values() if not part.at_rest]
         lines += [
             f"{part.part_id} is {State(part.state).name} at {part.carrier}, due {part.due_at:.1f}, "
@@ -348,6 +358,8 @@ class World:
                 case Accepted():
                     validity_s = event.expires_at - event.at
                     auditor.durable_accept(event.part_id, event.body, event.esme, event.wants_receipt, validity_s)
+                case Arrived():
+                    auditor.durable_arrival(event.part_id, event.esme, event.carrier, event.body)
                 case Attempted():
                     auditor.durable_attempt(event.part_ids, event.carrier, event.bind)
                 case Withdrawn():
@@ -388,7 +400,8 @@ class World:
             ledger = Ledger(orphans_max=limits.orphans_max, multiparts_max=limits.multiparts_max)
             recover(store, ledger)
             papers = self.auditor.papers
-            stories = {part_id: _story(ledger.parts.get(part_id) or store.story(part_id)) for part_id in papers}
+            wanted = [*papers, *self.auditor.arrivals]
+            stories = {part_id: _story(ledger.parts.get(part_id) or store.story(part_id)) for part_id in wanted}
             return stories, {name: getattr(ledger.counts, name) for name in ledger.counts.__struct_fields__}
         finally:
             store.close()
