@@ -206,6 +206,7 @@ class Memory:
             event.text_at,
             1,
             event.at,
+            event.multipart,
             route=event.route,
             carrier=event.carrier,
             state=State.RECEIVED,

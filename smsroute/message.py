@@ -365,6 +365,7 @@ class Arrived(Event, tag=16, frozen=True):
     text_at: int
     data_coding: int = 0
     kept: bytes | None = b""  # see Part
+    multipart: str = ""  # key of the message it is a part of: its other parts go the same way
 
 
 AnyEvent = (

@@ -18,7 +18,7 @@ Walk: `carriers/receipts` hands over what is no receipt, makes `events` durable 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 
@@ -65,6 +65,7 @@ class Way(NamedTuple):
     since: float
     rule: str
     esme: str
+    name: str = ""  # of the message, when it has several parts
 
 
 class Unwanted(NamedTuple):
@@ -89,7 +90,7 @@ class Handsets:
         self.postponed: Counter[str] = Counter()
         self.unwanted: dict[str, Unwanted] = {}
         self._heard: OrderedDict[Key, Heard] = OrderedDict()
-        self._ways: OrderedDict[tuple[str, str, str, int, int], Way] = OrderedDict()
+        self._ways: OrderedDict[str, Way] = OrderedDict()
         self.adopt(config)
         self._remember()
 
@@ -99,18 +100,32 @@ class Handsets:
         self._kept = {name: None if esme.text == "keep" else b"" for name, esme in config.esmes.items()}
 
     def _remember(self) -> None:
-        """What the last engine took just before it went, and may not have answered. (What its ESME has answered for
-        has no octets left, and was answered to its carrier a round trip before.)"""
-        parts = [part for part in self._ledger.parts.values() if part.state == State.RECEIVED and not part.told_at]
-        newest = max((part.accepted_at for part in parts), default=0.0)
+        """Which way messages in parts went, and what the last engine took just before it went, and may not have
+        answered. (What its ESME has answered for has no octets left, and was answered to its carrier a round trip
+        before.)"""
         now = self._clock.monotonic()
+        parts = [part for part in self._ledger.parts.values() if part.state == State.RECEIVED]
+        newest = max((part.accepted_at for part in parts), default=0.0)
         for part in parts:
-            if part.accepted_at >= newest - self._limits.mo_answer_doubt_s:
+            if part.multipart:
+                self._go(Way(now, part.route, part.esme, part.multipart))
+            if not part.told_at and part.accepted_at >= newest - self._limits.mo_answer_doubt_s:
                 self._heard[part.carrier, part.body] = Heard(part.part_id, now, None)
 
     def batch(self, bind: Bind, now: float) -> Batch:
         """For one read of `bind`; `now`: Unix seconds."""
         return Batch(self, bind, now)
+
+    def figures(self, carrier: str, wall: float) -> dict[str, Any]:
+        """Of one carrier since the start, for people and JSON. `wall`: Unix seconds."""
+        last = self.unwanted.get(carrier)
+        return {
+            "taken": self.taken[carrier],
+            "repeated": self.repeated[carrier],
+            "postponed": self.postponed[carrier],
+            "refused": self.refused[carrier],
+            "unowned": None if last is None else {"to": last.to, "last_s": round(wall - last.at, 3)},
+        }
 
     def monotonic(self) -> float:
         """Monotonic seconds."""
@@ -154,6 +169,7 @@ class Handsets:
                 sm.text_at,
                 sm.data_coding,
                 self._kept.get(way.esme, b""),
+                way.name,
             )
         )
         self.taken[carrier] += 1
@@ -198,26 +214,25 @@ class Handsets:
             rule = self._owners.owner(sm.destination_addr, sm.source_addr, handset.first_word(sm), carrier)
             return Way(batch.at, rule.name, rule.esme) if rule is not None else self._nobody(carrier, sm, batch)
         reference, total, number = part
-        name = (carrier, sm.source_addr, sm.destination_addr, reference, total)
+        name = f"{carrier} {sm.source_addr} {sm.destination_addr} {reference} {total}"
         way = self._ways.get(name)
         if way is not None and batch.at - way.since > self._limits.multipart_ttl_s:
             way = None
         if way is not None and way.esme:
-            self._ways[name] = way._replace(since=batch.at)
-            return way
+            return self._go(way._replace(since=batch.at))
         word = handset.first_word(sm) if number == 1 else ""
         by_word = number != 1 and self._owners.by_word(sm.destination_addr, sm.source_addr, carrier)
         if by_word and (way is None or batch.at - way.since < self._limits.mo_first_part_s):
-            self._go(name, way or Way(batch.at, "", ""))
+            self._go(way or Way(batch.at, "", "", name))
             self.postponed[carrier] += 1
             return names.ESME_RSYSERR
         rule = self._owners.owner(sm.destination_addr, sm.source_addr, word, carrier)
         if rule is None:
             return self._nobody(carrier, sm, batch)
-        return self._go(name, Way(batch.at, rule.name, rule.esme))
+        return self._go(Way(batch.at, rule.name, rule.esme, name))
 
-    def _go(self, name: tuple[str, str, str, int, int], way: Way) -> Way:
-        self._ways[name] = way
+    def _go(self, way: Way) -> Way:
+        self._ways[way.name] = way
         while len(self._ways) > self._limits.mo_remembered_max:
             self._ways.popitem(last=False)
         return way

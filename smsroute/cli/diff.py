@@ -21,7 +21,8 @@ from smsroute.cli.whatif import load_other
 
 Document = dict[str, Any]
 
-NOUNS: Final = {"routes": "route", "carriers": "carrier", "esmes": "ESME", "networks": "network"}
+NOUNS: Final = {"routes": "route", "carriers": "carrier", "esmes": "ESME", "networks": "network",
+                "mo": "mo rule"}  # fmt: skip
 SHOWN_MAX: Final = 60  # characters of a value
 
 
@@ -95,8 +96,11 @@ def _gist(entry: Document) -> str:
     words = []
     if "to" in entry:
         words.append(f"to {_short(', '.join(one or 'any' for one in entry['to']))}")
-    if "carriers" in entry:
-        words.append(f"carriers {', '.join(one['carrier'] for one in entry['carriers'])}")
+    if "esme" in entry:
+        words.append(f"for {entry['esme']}")
+    if entry.get("carriers"):
+        carriers = (one if isinstance(one, str) else one["carrier"] for one in entry["carriers"])
+        words.append(f"carriers {', '.join(carriers)}")
     if "binds" in entry:
         addresses = ", ".join(one["address"] for one in entry["binds"])
         words.append(f"{addresses}, {entry['rate']}, window {entry['window']}")

@@ -43,6 +43,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     at = "when, such as '2026-12-25 09:00' (UTC) or '2026-12-25 09:00+01:00' (default: now)"
     parser.add_argument("--at", default="", metavar="TIME", help=at)
     parser.add_argument("--assume", action="append", default=[], metavar="HOW=CARRIER", help=ASSUME)
+    parser.add_argument("--mo", action="store_true", help="whose is what a handset --from writes --to our number")
+    parser.add_argument("--text", default="", metavar="TEXT", help="with --mo: what it writes")
+    parser.add_argument("--carrier", default="", metavar="NAME", help="with --mo: by which carrier it comes")
     parser.add_argument("--offline", action="store_true", help="ask no engine: by the config and what was recorded")
     parser.add_argument("--reveal", action="store_true", help="show whole numbers (of an ID)")
 
@@ -64,6 +67,9 @@ def run(args: argparse.Namespace) -> int:
         "at": args.at,
         "assume": args.assume,
     }
+    if args.mo:
+        asked = {"to": args.to, "from": args.sender, "text": args.text, "carrier": args.carrier}
+        request = {"verb": "explain", "mo": True, **asked}
     try:
         document = _offline(args) if args.offline else ask.ask(find_engine(args).control, request)["explanation"]
     except ask.Unreachable:
@@ -74,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
         print_json(document)
     elif "error" in document:
         print(f"smsroute explain: {document['error']}", file=sys.stderr)
+    elif args.mo:
+        _show_owner(document)
     else:
         _show(document)
     return 0 if document["ok"] else 1
@@ -85,6 +93,10 @@ def _offline(args: argparse.Namespace) -> Document:
     from smsroute.routing.table import Table
 
     config = load_config(args, secrets=False)
+    if args.mo:
+        from smsroute.ops.owned import owned
+
+        return owned(config, args.to, args.sender, args.text, args.carrier, running=False)
     try:
         now = SystemClock().wall()
         asked = question(config, now, args.to, args.sender, args.esme, args.kind, args.data_coding, args.at)
@@ -133,6 +145,25 @@ def _show(document: Document) -> None:
         print("other rules for this number")
     for rule in others:
         print(f"  {rule['route']} ({rule['place']}): {rule['why_not']}")
+
+
+def _show_owner(document: Document) -> None:
+    who = f"from {document['from']} " if document["from"] else ""
+    by = f"through {document['carrier']}" if document["carrier"] else "through a carrier that no rule names"
+    word = f", first word {document['word']}" if document["word"] else ""
+    print(paint(f"handset {who}to {document['to']}{word}, {by}", "bold"))
+    if not document["running"]:
+        print(paint("no engine asked: by the config alone", "yellow"))
+    owner = document["owner"]
+    if owner is None:
+        print(f"{paint('NOBODY', 'red')}: its carrier is answered {document['status']}")
+    else:
+        print(f"{paint(owner['esme'], 'bold')}, by the rule {owner['rule']} for {owner['to']}")
+    others = [rule for rule in document["rules"] if rule["why_not"]]
+    if others:
+        print("other rules for this number")
+    for rule in others:
+        print(f"  {rule['rule']} ({rule['esme']}) for {rule['to']}: {rule['why_not']}")
 
 
 def _source(document: Document) -> str:

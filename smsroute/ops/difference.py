@@ -27,8 +27,11 @@ from smsroute.config.show import plain_tree
 
 Document = dict[str, Any]
 
-SECTIONS: Final = ("routes", "carriers", "esmes", "networks")
+SECTIONS: Final = ("routes", "carriers", "esmes", "networks", "mo")
 """Of named entries; what is left are the engine's own keys and the limits."""
+
+ORDERED: Final = ("routes", "mo")
+"""Those are lists: of rules alike the first one speaks."""
 
 NUMBERS_MAX: Final = 100_000  # prefixes of a network that are told one by one; of more, their count and a stamp
 EXAMPLES_MAX: Final = 5
@@ -49,7 +52,8 @@ def summary(config: Config) -> Document:
             "stamp": "" if few else network.stamp,
             "count": str(len(network.numbers)),
         }
-    tree["routes"] = {route["name"]: route for route in tree.get("routes", [])}
+    for section in ORDERED:
+        tree[section] = {rule["name"]: rule for rule in tree.get(section, [])}
     return {
         "digest": config.digest,
         "tree": tree,
@@ -83,7 +87,7 @@ def difference(was: Document, becomes: Document) -> Document:
             else [{"name": name, "is": _blotted(after[name])} for name in added],
             "removed": [{"name": name, "was": _blotted(before[name])} for name in removed],
             "changed": changed,
-            "order": section == "routes" and common[0] != common[1],
+            "order": section in ORDERED and common[0] != common[1],
         }
     document["limits"] = _fields(old.get("limits", {}), new.get("limits", {}), "")
     rest = [{key: value for key, value in one.items() if key not in (*SECTIONS, "limits")} for one in (old, new)]

@@ -107,6 +107,10 @@ def _carriers(carriers: list[Document]) -> Iterator[Family]:
     yield "carrier_receipt_delay_seconds", "gauge", "Response to receipt.", each("receipts", "delay_s_p50")
     yield "carrier_receipt_silence_seconds", "gauge", "Parts taken, no receipts.", each("receipts", "silent_s")
     yield "carrier_orphans", "gauge", "Its receipts that match nothing yet.", each("receipts", "orphans")
+    yield "mo_taken_total", "counter", "Messages from handsets, taken.", each("from_handsets", "taken")
+    yield "mo_repeated_total", "counter", "And the same sent again, told once.", each("from_handsets", "repeated")
+    yield "mo_postponed_total", "counter", "Answered: to come again.", each("from_handsets", "postponed")
+    yield "mo_refused_total", "counter", "Refused: nobody's, or unreadable.", each("from_handsets", "refused")
     yield "carrier_ejections_total", "counter", "Times it was found dead.", each("ejections", "detected")
     yield "carrier_ejections_enforced_total", "counter", "And left out for it.", each("ejections", "enforced")
 

@@ -128,6 +128,12 @@ class Doors(Protocol):
     def clients(self) -> Mapping[int, Client]: ...
 
 
+class Handsets(Protocol):
+    """`carriers.handsets.Handsets`."""
+
+    def figures(self, carrier: str, wall: float) -> Document: ...
+
+
 class Engine(Protocol):
     """`engine.Engine`."""
 
@@ -150,6 +156,8 @@ class Engine(Protocol):
     def accept(self) -> Accept: ...
     @property
     def doors(self) -> Doors: ...
+    @property
+    def handsets(self) -> Handsets: ...
 
 
 # -- the document ------------------------------------------------------------------------------------------------------
@@ -214,6 +222,8 @@ def carriers(engine: Engine, drained_at: Mapping[str, float] = NEVER) -> list[Do
         _carrier(station, orphans[name], constant[name], now, wall, watched_s)
         for name, station in engine.dispatch.stations.items()
     ]
+    for row in rows:
+        row["from_handsets"] = engine.handsets.figures(row["name"], wall)
     for row in (*rows, *(bind for one in rows for bind in one["binds"])):
         if row["drained"] and row["name"] in drained_at:
             row["since"] = iso(drained_at[row["name"]])

@@ -22,6 +22,7 @@ from smsroute.ops.control import Answer, Document, Refusal
 from smsroute.ops.difference import summary
 from smsroute.ops.explain import Unanswerable, assume, assumptions, explain, question
 from smsroute.ops.look import Desk
+from smsroute.ops.owned import owned
 from smsroute.ops.past import decisions_of
 from smsroute.ops.reload import Reloads
 from smsroute.ops.search import best, forms, hits, in_memory, part_ids, told
@@ -101,6 +102,10 @@ class Verbs:
     async def _explain(self, request: Mapping[str, Any], peer: str) -> Document:
         engine = self._engine
         now = engine.ports.clock.monotonic()
+        if request.get("mo") is True:
+            written = [_word(request, key) for key in ("to", "from", "text", "carrier")]
+            document = owned(engine.config, *written, running=True)
+            return {"explanation": document}
 
         def planner(rule: Rule, message_class: int) -> tuple[Plan, Mapping[str, CarrierView], float]:
             entries = (*rule.route.carriers, *rule.route.backup)

@@ -90,6 +90,11 @@ def _traffic(document: Document, config: Config, say: Any) -> None:
 
 def _carrier(carrier: Document, config: Config, say: Any) -> None:
     name, limits = carrier["name"], config.limits
+    unowned = carrier["from_handsets"]["unowned"]
+    if unowned is not None and unowned["last_s"] < limits.mo_refused_warning_s:
+        times = f"{carrier['from_handsets']['refused']} messages from handsets refused"
+        last = f"the last {age(unowned['last_s'])} ago to {unowned['to']}"
+        say("warning", "mo", name, f"{times}, {last}: no rule of `mo` says whose that number is")
     if carrier["state"] == "drained":
         return
     if carrier["state"] != "alive":

@@ -79,7 +79,12 @@ def first_word(sm: SubmitSm) -> str:
     data = sm.user_data()
     if sm.esm_class & ESM_UDHI and data:
         data = data[1 + data[0] :]
-    word = _WORD.search(text.decode(sm.data_coding, data[:SHORT_OCTETS_MAX]))
+    return first_of(text.decode(sm.data_coding, data[:SHORT_OCTETS_MAX]))
+
+
+def first_of(written: str) -> str:
+    """The same of a text as people read it."""
+    word = _WORD.search(written)
     return word[0] if word else ""
 
 

@@ -51,9 +51,15 @@ class Writ:
     """One message of a carrier's handset, however often it is sent."""
 
     taken: list[Arrival] = attrs.field(factory=list)
-    came_at: float = 0.0  # the last time
-    answered_at: float = 0.0  # 0: not since it came
-    link: Link | None = None  # that answer's
+    came: list[tuple[float, Link]] = attrs.field(factory=list)
+    answered: dict[Link, float] = attrs.field(factory=dict)  # when it was last written to each
+
+
+def owner(carrier: str, sm: Message) -> str:
+    """Whose it is, by the rules of `options.MO` as a person reads them: all texts there begin with `hello`."""
+    if sm.destination == "38000":
+        return "beta" if sm.source[:4] in ("3361", "3362", "3363") else "acme"
+    return "beta" if sm.destination.startswith("337") and carrier in ("red", "green") else ""
 
 
 class Listener(Auditor):
@@ -69,7 +75,7 @@ class Listener(Auditor):
         super().__init__(engine, carriers, tell_timeout_s, as_one)
         self.arrivals: dict[str, Arrival] = {}
         self._writs: dict[tuple[str, bytes], Writ] = {}
-        self._by_body: dict[bytes, list[Arrival]] = {}
+        self._by_body: dict[tuple[str, bytes], list[Arrival]] = {}  # by who is to be told
         self._ended: dict[Link, float] = {}
 
     # -- the wire -----------------------------------------------------------------------------------------------------
@@ -78,7 +84,7 @@ class Listener(Auditor):
         self._ended[link] = trio.current_time()
         session = self._sessions.get(link)
         for (by_engine, _), pdu in session.asked.items() if session is not None else ():
-            if by_engine and (arrival := self._told_by(pdu)) is not None:
+            if by_engine and (arrival := self._told_by(session, pdu)) is not None:
                 arrival.reasons += 1
         super().ended(link, how)
 
@@ -98,37 +104,29 @@ class Listener(Auditor):
             self.counts["messages from handsets answered"] += 1
             if not writ.taken:
                 self.breach("law 3", f"{sm.text!r} of {session.peer} is answered and not durable")
-            writ.answered_at, writ.link = trio.current_time(), session.link
+            writ.answered[session.link] = trio.current_time()
         else:
             self.counts["messages from handsets refused"] += 1
-            if sm.destination != "39999" and pdu.command_status == names.ESME_RX_R_APPN and not self._unowned(sm):
+            if pdu.command_status == names.ESME_RX_R_APPN and owner(session.peer, sm):
                 self.breach("law 3", f"{sm.text!r} to {sm.destination} is refused for good, and it has an owner")
 
-    def _unowned(self, sm: Message) -> bool:
-        return sm.destination.startswith("337")  # of one carrier nobody's
-
     def _tells(self, session: Session, pdu: Pdu, sm: Message) -> None:
-        arrival = self._told_by(pdu)
+        arrival = self._told_by(session, pdu)
         if arrival is None:
             self.breach("law 4", f"{session.peer} is told {sm.text!r}, which is not durable as it stands there")
             return
-        if arrival.esme != session.peer:
-            self.breach("law 4", f"{session.peer} is told {sm.text!r}, which is {arrival.esme}'s")
-        copies = (
-            len(self._by_body[pdu.body])
-            + arrival.reasons
-            + max(0.0, arrival.acknowledged_at - arrival.at) // self._tell_timeout_s
-        )
+        some = self._by_body[session.peer, pdu.body]
+        copies = len(some) + arrival.reasons + max(0.0, arrival.acknowledged_at - arrival.at) // self._tell_timeout_s
         if arrival.acknowledged_in == self.life and arrival.tells >= copies:
             self.breach("law 4", f"{arrival.part_id} is told again after {arrival.esme} answered for it")
-        elif all(0 <= one.ticked_in < self.life for one in self._by_body[pdu.body]):
+        elif all(0 <= one.ticked_in < self.life for one in some):
             self.breach("law 4", f"{arrival.part_id} is told again, and it had left the outbox in an earlier life")
         arrival.tells += 1
 
-    def _told_by(self, pdu: Pdu) -> Arrival | None:
+    def _told_by(self, session: Session, pdu: Pdu) -> Arrival | None:
         """What a deliver_sm to a platform tells. Of several that were taken with these octets nobody can say which: all
         of them are the first one here, which counts answers for each."""
-        some = self._by_body.get(pdu.body, []) if pdu.command_id == names.DELIVER_SM else []
+        some = self._by_body.get((session.peer, pdu.body), []) if pdu.command_id == names.DELIVER_SM else []
         return some[0] if some else None
 
     def _was_read(self, session: Session, by_engine: bool, pdu: Pdu) -> None:
@@ -139,9 +137,9 @@ class Listener(Auditor):
         if not pdu.is_response:
             if pdu.command_id == names.DELIVER_SM and not message(pdu.body).is_receipt:
                 writ = self._writs.setdefault((session.peer, pdu.body), Writ())
-                writ.came_at = trio.current_time()
+                writ.came.append((trio.current_time(), session.link))
             return
-        arrival = self._told_by(request) if request is not None else None
+        arrival = self._told_by(session, request) if request is not None else None
         if arrival is None:
             return
         if pdu.command_status != names.ESME_ROK:
@@ -158,19 +156,28 @@ class Listener(Auditor):
         now = trio.current_time()
         self.counts["messages from handsets"] += 1
         writ = self._writs.setdefault((carrier, body), Writ())
-        if not writ.came_at:
+        if not writ.came:
             self.breach("law 3", f"{part_id} tells of a message that {carrier} never sent")
         before = writ.taken[-1] if writ.taken else None
         if before is not None:
             self.counts["messages from handsets taken again"] += 1
-            ended_at = self._ended.get(writ.link, now) if writ.link is not None else now
-            lost = ended_at < writ.came_at and ended_at - writ.answered_at < LATE_S
-            if before.life == self.life and now - before.at < REPEAT_S and lost:
+            if before.life == self.life and now - before.at < REPEAT_S and self._lost(writ):
                 self.breach("law 6", f"{message(body).text!r} of {carrier} is taken as {before.part_id}, and again")
+        sm = message(body)
+        if sm.part_of is not None and sm.part_of[2] > 1:
+            self.counts["later parts"] += 1  # which go by the rules without a keyword when no first part is known
+        elif owner(carrier, sm) != esme:
+            self.breach("law 4", f"{part_id} of {carrier} is owed to {esme}, whose it is not")
         arrival = Arrival(part_id, esme, body, self.life, now)
         writ.taken.append(arrival)
         self.arrivals[part_id] = arrival
-        self._by_body.setdefault(body, []).append(arrival)
+        self._by_body.setdefault((esme, body), []).append(arrival)
+
+    def _lost(self, writ: Writ) -> bool:
+        """Whether all links it came by but the last were gone when it came again, each about when it was answered."""
+        *earlier, (again_at, _) = writ.came
+        ends = [(self._ended.get(link, again_at), link) for _, link in earlier]
+        return all(end < again_at and end - writ.answered.get(link, end) < LATE_S for end, link in ends)
 
     def durable_told(self, part_ids: list[str], dropped: bool) -> None:
         super().durable_told([part_id for part_id in part_ids if part_id not in self.arrivals], dropped)
@@ -179,7 +186,7 @@ class Listener(Auditor):
             if arrival is None:
                 continue
             arrival.ticked_in = self.life
-            some = self._by_body[arrival.body]
+            some = self._by_body[arrival.esme, arrival.body]
             arrival.dropped = dropped
             if sum(one.ticked_in >= 0 and not one.dropped for one in some) > some[0].acknowledged:
                 self.breach("law 4", f"{part_id} leaves the outbox and {arrival.esme} has not answered for it")

@@ -51,9 +51,8 @@ def calm(seed: int, **temperament: Any) -> Options:
     )
     choices = tuple(Choice(one.name, cost=0.01) for one in carriers)
     route = attrs.evolve(drawn.routes[0], carriers=choices, backup=(), in_doubt=HOLD, hours=())
-    return attrs.evolve(
-        drawn, carriers=carriers, esmes=esmes, routes=(route,), faults=(), disk_latency_s=(0.0005, 0.01), safety_s=40.0
-    )
+    quiet = attrs.evolve(drawn, faults=(), disk_latency_s=(0.0005, 0.01), safety_s=40.0, mo_rate=0.0)
+    return attrs.evolve(quiet, carriers=carriers, esmes=esmes, routes=(route,))
 
 
 def _with(*faults: str, failover_s: float = math.inf, **temperament: Any) -> Callable[[int], Options]:
