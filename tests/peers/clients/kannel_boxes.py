@@ -37,6 +37,7 @@ log-level = 1
 log-file = "{folder}/bearerbox.log"
 box-allow-ip = "127.0.0.1"
 dlr-storage = internal
+sms-resend-freq = 1
 {trusts}
 
 group = smsc
@@ -45,12 +46,12 @@ smsc-id = ours
 host = 127.0.0.1
 port = {port}
 use-ssl = {tls}
-transceiver-mode = true
 smsc-username = "{system_id}"
 smsc-password = "{password}"
 system-type = ""
 dest-addr-ton = 1
 dest-addr-npi = 1
+{how}
 
 group = smsbox
 bearerbox-host = 127.0.0.1
@@ -142,10 +143,11 @@ def main() -> None:
     page = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Callback)
     threading.Thread(target=page.serve_forever, daemon=True).start()
     ports = {"admin": free_port(), "inner": free_port(), "http": free_port(), "callback": page.server_port}
+    how = TASK.get("how", "transceiver-mode = true")
     tls = {"tls": "true" if "ca" in TASK else "false", "trusts": ""}
     if "ca" in TASK:
         tls["trusts"] = f'ssl-trusted-ca-file = "{TASK["ca"]}"'
-    (FOLDER / "kannel.conf").write_text(CONFIG.format(**{**TASK, **ports, **tls, "folder": FOLDER}))
+    (FOLDER / "kannel.conf").write_text(CONFIG.format(**{**TASK, **ports, **tls, "how": how, "folder": FOLDER}))
     boxes = [box("bearerbox")]
     until(lambda: "online" in get(ports["admin"], "/status.txt", password="secret"), "bearerbox binds")
     tell("bind", status=0)
@@ -159,6 +161,8 @@ def main() -> None:
         until(lambda: reports("0", "mo"), "what the handset says")
         (said,) = reports("0", "mo")
         tell("mo", text=said["answer"], source=said["source"], destination=said["destination"])
+    if TASK.get("held"):
+        sys.stdin.readline()
     time.sleep(SETTLED_S)
     for of in ("submit", "long"):
         for report in reports(ACCEPTED, of):
