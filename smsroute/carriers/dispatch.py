@@ -127,6 +127,17 @@ class Flight:
             return None
         return rule.route.name, dispatch.plan(rule, message_class, self._now).best.carrier
 
+    def long_form(
+        self, destination_addr: str, source_addr: str, esme: str, message_class: int, data_coding: int, at: float
+    ) -> str:
+        """How carriers of its route, at `at` (Unix seconds), want a message of several parts: "udh", "udh16" when one
+        of them counts in 16 bits; "" when all take it as it comes."""
+        dispatch = self._dispatch
+        rule = dispatch.table.match(destination_addr, source_addr, esme, message_class, data_coding, at)
+        entries = (*rule.route.carriers, *rule.route.backup) if rule is not None else ()
+        wishes = {dispatch.stations[entry.carrier].carrier.submit.long for entry in entries} - {"as-is"}
+        return "" if not wishes else "udh16" if "udh16" in wishes else "udh"
+
     def add(self, part_id: str, bind: Bind, route: str, network: str, reason: str, multipart: str) -> None:
         """Reserve a place on `bind` for a part."""
         bind.reserve()

@@ -104,6 +104,7 @@ class Limits:
     id_repeats_max:             int   = count(5, 2, 10_000, "an id a carrier gives so often in a row is none")
     multiparts_max:             int   = count(100_000, 1, 10_000_000, "multipart messages whose way is remembered")
     outbind_interval_s:         float = seconds(30, 0.1, DAY, "between calls to an ESME that waits for an outbind")
+    split_parts_max:            int   = count(32, 2, 255, "of a text we split; a longer one: ESME_RINVMSGLEN")
     parts_missing_s:            float = seconds(300, 1, 7 * DAY, "a receipt for a whole message waits so for parts")
     multipart_ttl_s:            float = seconds(3600, 1, 7 * DAY, "between the first and the last part")
 

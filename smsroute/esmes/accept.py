@@ -19,6 +19,8 @@ STRATEGIES
                         without a place on a bind (`smpp/schedule`).
     replace if present  A submit with that flag ends, in its own commit, what it stands in for and no carrier has
                         (`esmes/present`).
+    long ones in parts  A text over one part becomes parts with headers where a carrier of its route wants them
+                        (`submit: {long: …}`): the first one's id is answered, and its receipt tells of all.
     answers in order    One write answers the whole read, refusals in their places.
 
 LIMITS
@@ -50,12 +52,12 @@ from smsroute.esmes.fullness import Fullness
 from smsroute.esmes.present import Key, Place, Present
 from smsroute.ids import MessageIds
 from smsroute.ledger import Ledger
-from smsroute.message import Accepted, AnyEvent, Cause, Finished, MessageClass
+from smsroute.message import Accepted, AnyEvent, Cause, Finished, MessageClass, Part
 from smsroute.policy import admission
 from smsroute.policy.allowance import Allowance
 from smsroute.policy.loops import REFUSAL, Loops
 from smsroute.ports import Ports
-from smsroute.smpp import names, schedule, text, times
+from smsroute.smpp import names, schedule, split, text, times
 from smsroute.smpp.codec import Pdu, PduError, SubmitSm, build_responses, parse_sm
 from smsroute.smpp.quote import quotable
 from smsroute.smpp.validate import check_submit
@@ -67,6 +69,9 @@ log: Final = structlog.get_logger("smsroute.accept")
 Row = tuple[int, int, str]
 """What a submit is answered: command_status, sequence_number, message id."""
 
+Of = tuple[str, int, int]
+"""The multipart message something is a part of, which part, and of how many."""
+
 Answer = Callable[[Sequence[Row], bytes], bytes]
 """Makes octets of the answers to one read; the second argument is TLVs for each."""
 
@@ -74,10 +79,16 @@ ANSWER_SUBMITS: Final[Answer] = partial(build_responses, names.SUBMIT_SM)
 
 THROTTLED: Final = names.ESME_RTHROTTLED
 UDHI: Final = 0x40
+OURS: Final = 1 << 16
+"""References of texts we split, in the names of their messages: none that a platform can give."""
+LONG_OCTETS: Final = 140
+"""A body no longer than one part holds no text that is."""
 INTERMEDIATE: Final = 0x10
 """registered_delivery: words on the way are asked for (section 5.2.17)."""
 LEARN: Final = -1
 """Not judged yet: what its ESME has waiting is to be known first."""
+SPLIT: Final = -2
+"""Not judged yet: it is to become several."""
 
 
 class Flight(Protocol):
@@ -100,6 +111,11 @@ class Flight(Protocol):
         self, destination_addr: str, source_addr: str, esme: str, message_class: int, data_coding: int, at: float
     ) -> tuple[str, str] | None:
         """(route, carrier) of a part that is sent later, at `at` (Unix seconds), as it looks now; None: no route."""
+
+    def long_form(
+        self, destination_addr: str, source_addr: str, esme: str, message_class: int, data_coding: int, at: float
+    ) -> str:
+        """How carriers of its route want a message of several parts: "udh", "udh16", or "" as it comes."""
 
     def attempts(self, now: float) -> list[AnyEvent]:
         """The events that make the reserved attempts durable."""
@@ -125,13 +141,15 @@ class Books:
 class Read:
     """What the submits of one read bring beside themselves."""
 
-    __slots__ = ("ends", "flight", "marks", "wall")
+    __slots__ = ("ends", "flight", "long_form", "marks", "sisters", "wall")
 
     def __init__(self, flight: Flight, wall: float) -> None:
         self.flight = flight
         self.wall = wall  # Unix seconds
         self.marks: list[int] = []  # of what is sent, for the loop guard
         self.ends: list[AnyEvent] = []  # of what they stand in for
+        self.sisters: list[Accepted] = []  # the other parts of the one just judged
+        self.long_form = ""  # how the one to be split is
 
 
 class Accept:
@@ -157,6 +175,7 @@ class Accept:
         self._ids = ids
         self._fullness = Fullness(ledger, journal, config.limits)
         self._present = Present(ledger)
+        self._reference = ports.entropy.rng("references").randrange(1 << 16)
         self.books: dict[str, Books] = {}
         self.draining = False
 
@@ -187,23 +206,28 @@ class Accept:
         flight = self._takeoff()
         answers: list[Row] = []
         events: list[AnyEvent] = []
+        accepted = 0
         read = Read(flight, wall)
         self._loops.pass_time(monotonic)
         for pdu in pdus:
-            judged = refusal or (self._judge(client, esme, pdu, read) if len(events) < granted else THROTTLED)
+            judged = refusal or (self._judge(client, esme, pdu.body, read) if accepted < granted else THROTTLED)
             if judged == LEARN:
                 await self._present.learn(esme.name)
-                judged = self._judge(client, esme, pdu, read)
+                judged = self._judge(client, esme, pdu.body, read)
+            if judged == SPLIT:
+                judged = self._split(client, esme, pdu.body, read)
             if isinstance(judged, int):
                 books.refused[judged] += 1
                 answers.append((judged, pdu.sequence_number, ""))
             else:
+                accepted += 1
                 events.append(judged)
+                events.extend(read.sisters)
+                read.sisters = []
                 answers.append((names.ESME_ROK, pdu.sequence_number, judged.part_id))
         if not events:
             self._answer(client, books, answers, answer)
             return
-        accepted = len(events)
         places = 1 if as_one else accepted
         client.unanswered += places
         events.extend(read.ends)  # before the attempts: what ends with this commit does not leave with it
@@ -261,9 +285,35 @@ class Accept:
         limits = self._limits
         return schedule.Terms(esme.validity_s, limits.validity_max_s, limits.schedule_max_s, limits.schedule_past_s)
 
-    def _judge(self, client: Client, esme: Esme, pdu: Pdu, read: Read) -> Accepted | int:
-        """The event that accepts a submit, its place reserved; or the status that refuses it. Adds to `read`."""
-        wall, flight, body, due_at = read.wall, read.flight, pdu.body, 0.0
+    def _split(self, client: Client, esme: Esme, body: bytes, read: Read) -> Accepted | int:
+        """The first part of a text that is to be split, the others in `read`; or the status that refuses it.
+
+        What its ESME may send is counted in parts, and never holds back what came in one piece.
+        """
+        self._reference += 1
+        submit = parse_sm(body)
+        try:
+            bodies = split.parts(submit, self._reference, wide=read.long_form == "udh16")
+        except ValueError:
+            return names.ESME_RINVMSGLEN
+        total = len(bodies)
+        if total > self._limits.split_parts_max:
+            return names.ESME_RINVMSGLEN
+        key = f"{esme.name} {submit.source_addr} {submit.destination_addr} {OURS + self._reference} {total}"
+        first = self._judge(client, esme, bodies[0], read, (key, 1, total))
+        if isinstance(first, int):
+            return first
+        for number in range(2, total + 1):
+            sister = self._judge(client, esme, bodies[number - 1], read, (key, number, total))
+            assert isinstance(sister, Accepted), f"part {number} of a split text was refused with {sister}"
+            read.sisters.append(sister)
+        self.books[esme.name].allowance.take(total - 1, self._ports.clock.monotonic())
+        return first
+
+    def _judge(self, client: Client, esme: Esme, body: bytes, read: Read, of: Of | None = None) -> Accepted | int:
+        """The event that accepts a submit, its place reserved; or the status that refuses it. Adds to `read`. `of`: the
+        message we split, which part of it this is, and of how many."""
+        wall, flight, submitted, due_at = read.wall, read.flight, body, 0.0
         try:
             submit = parse_sm(body)
             check_submit(submit, wall)
@@ -281,22 +331,23 @@ class Accept:
         refused = admission.check(destination_addr, source_addr)
         if refused is not None:
             return refused.command_status
+        message_class = esme.default_class if not esme.class_by else _class_of(esme, submit)
+        to_whom = (destination_addr, source_addr, esme.name, message_class, submit.data_coding)
+        if of is None and len(body) > LONG_OCTETS and split.is_long(submit):
+            read.long_form = flight.long_form(*to_whom, due_at or wall)
+            if read.long_form:
+                return SPLIT
         mark = 0
         if self._loops.on:
             mark = self._loops.mark(source_addr, destination_addr, submit.user_data(), esme.name)
-            if not mark and esme.loop_guard:
+            if not mark and esme.loop_guard and not (of and of[1] > 1):
                 return self._came_back(esme, submit, wall)
-        message_class = esme.default_class if not esme.class_by else _class_of(esme, submit)
-        multipart, parts, number = "", 0, 0
-        if submit.esm_class & UDHI or submit.tlv:
-            part_of = text.concat(submit.esm_class, submit.short_message, submit.tlv)
-            if part_of is not None and part_of[1] > 1:
-                parts, number = part_of[1], part_of[2]
-                multipart = f"{esme.name} {source_addr} {destination_addr} {part_of[0]} {parts}"
-        if esme.senders and not self._may_send_as(esme, source_addr):
+        multipart, number, parts = of or ("", 0, 0)
+        if of is None and (submit.esm_class & UDHI or submit.tlv):
+            multipart, number, parts = _place_of(esme, submit)
+        if esme.senders and not (of and number > 1) and not self._may_send_as(esme, source_addr):
             return THROTTLED
         part_id = self._ids.make(wall)
-        to_whom = (destination_addr, source_addr, esme.name, message_class, submit.data_coding)
         placed = flight.book(*to_whom, due_at) if due_at else flight.place(part_id, *to_whom, multipart)
         if placed is None:
             return names.ESME_RINVDSTADR
@@ -320,9 +371,9 @@ class Accept:
             client.number,
             parts,
             submit.data_coding,
-            kept=b"" if esme.text == "forget" else self.kept(esme, pdu.body, submit),
+            kept=b"" if esme.text == "forget" else self.kept(esme, submitted, submit),
             number=number,
-            as_one=parts > 1 and esme.receipts == "message",
+            as_one=parts > 1 and (submit.registered_delivery & 3 > 0 if of else esme.receipts == "message"),
             due_at=due_at,
             notify=submit.registered_delivery & INTERMEDIATE > 0,
         )
@@ -369,6 +420,20 @@ class Accept:
             log.warning("loop.refused", esme=esme.name, message_of=of, refused=books.looped)
         books.looped_at, books.looped_of = wall, of
         return REFUSAL
+
+
+def _place_of(esme: Esme, submit: SubmitSm) -> Of:
+    """The message this is a part of, which one, and of how many; ("", 0, 0) for a whole message."""
+    part_of = text.concat(submit.esm_class, submit.short_message, submit.tlv)
+    if part_of is None or part_of[1] < 2:
+        return "", 0, 0
+    reference, total, number = part_of
+    return f"{esme.name} {submit.source_addr} {submit.destination_addr} {reference} {total}", number, total
+
+
+def split_here(part: Part) -> bool:
+    """Whether it is of a text that we split: its ESME knows the first part's id only."""
+    return part.parts > 1 and int(part.multipart.rsplit(" ", 2)[1]) >= OURS
 
 
 def _class_of(esme: Esme, submit: SubmitSm) -> MessageClass:

@@ -9,6 +9,8 @@ Rules:
   (ESME_RCANCELFAIL). ESME_ROK leaves after the end is durable; a receipt, where one was asked for, says DELETED.
 - replace_sm changes what no carrier has or may have: once an attempt left, or is in doubt, it is too late
   (ESME_RREPLACEFAIL), as it is for another source. It keeps its id and its turn. ESME_ROK leaves after it is durable.
+- A text that we split is one message under the id of its first part: asked for and cancelled as a whole; it is not
+  replaced (ESME_RREPLACEFAIL).
 - A message that waits for the date its sender gave is SCHEDULED to a session of SMPP 5.0, ENROUTE to older ones.
 - submit_multi is fanned out: a message of its own, with id and receipt, for each recipient; it takes one place in the
   window, and each recipient one of the rate.
@@ -26,9 +28,10 @@ from typing import Any, Final
 import structlog
 import trio
 
-from smsroute.esmes.accept import INTERMEDIATE, Accept, Answer, Row
+from smsroute.esmes.accept import INTERMEDIATE, Accept, Answer, Row, split_here
 from smsroute.esmes.client import Client
 from smsroute.esmes.deliver import MESSAGE_STATE
+from smsroute.families import verdict
 from smsroute.ledger import Ledger
 from smsroute.message import AnyEvent, Cause, Finished, Part, Replaced, State
 from smsroute.ports import Ports
@@ -114,12 +117,26 @@ class Commands:
             return names.ESME_RSYSERR
         if isinstance(part, int):
             return names.ESME_RQUERYFAIL if part == names.ESME_RINVSRCADR else part
+        state, ended_at, err = self._state(client, part), part.ended_at, part.err
+        message = self._message(part)
+        if len(message) > 1 or (part.verdict is not None and split_here(part)):
+            going = next((one for one in message if not one.final), None)
+            if going is not None:
+                state, ended_at, err = self._state(client, going), 0.0, ""
+            else:
+                told = part.verdict or verdict(message, max(one.ended_at for one in message))
+                state, ended_at, err = MESSAGE_STATE[told.state], told.at, told.err
         return {
             "message_id": part.part_id,
-            "final_date": times.render(part.ended_at) if part.final else "",
-            "message_state": self._state(client, part),
-            "error_code": int(part.err) if part.err.isdecimal() and int(part.err) < 256 else 0,
+            "final_date": times.render(ended_at) if ended_at else "",
+            "message_state": state,
+            "error_code": int(err) if err.isdecimal() and int(err) < 256 else 0,
         }
+
+    def _message(self, part: Part) -> list[Part]:
+        """The part, or all parts of the text that we split and answered with its id."""
+        whole = part.message_id == part.part_id and split_here(part)
+        return [part, *self._ledger.families.sisters(part)] if whole else [part]
 
     def _state(self, client: Client, part: Part) -> int:
         dated = part.due_at == part.scheduled_at > self._ports.clock.wall() and free(part)
@@ -136,7 +153,7 @@ class Commands:
             return names.ESME_RREPLACEFAIL  # not in memory: it is not due any more, whatever else it is
         if isinstance(part, int):
             return names.ESME_RREPLACEFAIL if part == names.ESME_RINVSRCADR else part
-        if self._ledger.parts.get(part.part_id) is not part or not free(part):
+        if self._ledger.parts.get(part.part_id) is not part or not free(part) or split_here(part):
             return names.ESME_RREPLACEFAIL
         now, terms, written = self._ports.clock.wall(), self._accept.terms(esme), fields["schedule_delivery_time"]
         body, submit = replace.replaced(part.body, fields, asked.tlvs, now)
@@ -195,9 +212,10 @@ class Commands:
             to = fields["destination_addr"]
             if (to and to != part.destination_addr) or self._ledger.parts.get(part.part_id) is not part:
                 return names.ESME_RCANCELFAIL
-            if not free(part):
+            message = self._message(part)
+            if not all(map(free, message)):
                 return names.ESME_RCANCELFAIL
-            return await self._end([part])
+            return await self._end(message)
         parts = await self._waiting(client, fields)
         return await self._end(parts) if parts else names.ESME_RCANCELFAIL
 

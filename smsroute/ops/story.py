@@ -55,7 +55,7 @@ def story(part: Part, now: float, *, reveal: bool = False, decisions: Sequence[R
         told["decision"] = None if one is None else decision(one, attempt.at)
     if part.multipart:
         _, reference, parts = part.multipart.rsplit(" ", 2)
-        document["multipart"] = {"reference": int(reference), "parts": int(parts)}
+        document["multipart"] = {"reference": int(reference) & 0xFFFF, "parts": int(parts)}
     document["lines"] = [
         {"at": iso(at), "after_s": round(at - part.accepted_at, 3), "what": what} for at, what in lines(part)
     ]

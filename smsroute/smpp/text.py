@@ -49,16 +49,17 @@ def split(text: str, reference: int, *, wide: bool = False) -> tuple[int, list[b
     data_coding, data = encode(text)
     if len(data) <= SINGLE_OCTETS_MAX[data_coding]:
         return data_coding, [data]
-    pieces = _pieces(data, data_coding, PART_OCTETS_MAX[data_coding, wide])
-    total = len(pieces)
+    cut = pieces(data, data_coding, PART_OCTETS_MAX[data_coding, wide])
+    total = len(cut)
     if total > 255:
         raise ValueError(f"{total} parts, 255 is the most")
     head = b"\6\x08\4" + reference.to_bytes(2, "big") if wide else bytes((5, 0, 3, reference))
-    return data_coding, [head + bytes((total, number)) + piece for number, piece in enumerate(pieces, 1)]
+    return data_coding, [head + bytes((total, number)) + piece for number, piece in enumerate(cut, 1)]
 
 
-def _pieces(data: bytes, data_coding: int, octets_max: int) -> list[bytes]:
-    pieces: list[bytes] = []
+def pieces(data: bytes, data_coding: int, octets_max: int) -> list[bytes]:
+    """The text cut into pieces of up to `octets_max` octets; GSM (an octet a septet) and UCS-2 where they may be."""
+    cut: list[bytes] = []
     at = 0
     while at < len(data):
         end = min(at + octets_max, len(data))
@@ -67,9 +68,9 @@ def _pieces(data: bytes, data_coding: int, octets_max: int) -> list[bytes]:
                 end -= 1
             elif data_coding == UCS2 and 0xDC <= data[end] <= 0xDF:
                 end -= 2  # a low surrogate would begin the next part
-        pieces.append(data[at:end])
+        cut.append(data[at:end])
         at = end
-    return pieces
+    return cut
 
 
 def _escaped(data: bytes, end: int) -> bool:
