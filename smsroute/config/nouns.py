@@ -66,7 +66,7 @@ OUR_NUMBER: Final = Text(
     r"[0-9A-Za-z ._-]{0,20}\*|[0-9A-Za-z ._-]{1,20}",
     "a number or short code of ours without +, such as 38000, or the start of such numbers, as 3370012*",
 )
-KEYWORD: Final = Text(r"\w{1,32}", "a word of 1 to 32 letters and digits")
+KEYWORD: Final = Text(r"[^\x00-/:-@\[-^`{-\x7f]{1,32}", "a word of 1 to 32 letters and digits")
 SERVICE_TYPE: Final = Text("[ -~]{1,5}", "a service_type: 1 to 5 ASCII characters")
 SYSTEM_ID: Final = Text("[!-~]{1,64}", "1 to 64 ASCII characters without spaces")
 SYSTEM_TYPE: Final = Text("[ -~]{0,12}", "up to 12 ASCII characters")
