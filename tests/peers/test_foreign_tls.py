@@ -98,7 +98,7 @@ def test_a_platform_that_does_not_trust_us_stays_away(serve: Start, tmp_path: Pa
     with MiniSmsc() as smsc:
         _, door = serve(f'{{address: "127.0.0.1:{smsc.port}"}}')
         with start(CLIENTS[name], _task(door, tmp_path, "stranger.pem")) as peer, pytest.raises(AssertionError):
-            peer.until("bind", timeout_s=4)
+            peer.until("bind", timeout_s=2)
     assert peer.did("bind") == []
     assert "session.bound" not in (tmp_path / "engine.log").read_text()
 

@@ -78,6 +78,7 @@ def test_a_carrier_that_unbinds(serve: Start, tmp_path: Path, name: str) -> None
         engine, door = serve(name, wire.port)
         assert _fates(door, [LEAVE]) == ["DELIVRD"]
         assert peer.until("left")[0]["status"] == 0
+        _until_unbind_resp(wire)
         assert _fates(door, [AFTER]) == ["DELIVRD"]
         submits = [(got["text"], got["link"]) for got in peer.until("submit", 2)]
         engine.stop()
@@ -116,6 +117,13 @@ def test_a_carrier_that_refuses_our_password(serve: Start, name: str) -> None:
 
 def _server(name: str) -> Peer:
     return start(SERVERS[name][0], {"system_id": "us", "password": "pw", "script": SCRIPT})
+
+
+def _until_unbind_resp(wire: Recorder) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not any(b"\x80\0\0\6\0\0\0\0" in link.dialler for link in wire.links):
+        assert time.monotonic() < deadline, "their unbind stays unanswered"
+        time.sleep(0.02)
 
 
 def _fates(door: int, texts: list[str]) -> list[str]:

@@ -96,8 +96,8 @@ async def submitted(event: smpp34.SubmitSmEvent) -> None:
     for mo in order.get("mo", []):
         await originate(esme, event, mo)
     if order.get("leave"):
-        await esme.unbind()
         tell("left", status=0)
+        await esme.unbind()  # which may not see the answer before the end of the stream
 
 
 async def main() -> None:
