@@ -84,6 +84,7 @@ class Engine:
         self.handsets = Handsets(self.dispatch, config, ids)
         self.receipts = Receipts(self.dispatch, store, self.handsets)
         self.deliver = Deliver(ledger, self.journal, ports, config.limits)
+        self.handsets.alerted = self.deliver.alert
         self.pager = Pager(ledger, store, ports, config.limits, self.deliver.pump)
         self.accept = Accept(
             config,

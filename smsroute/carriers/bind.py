@@ -76,7 +76,7 @@ COMMANDS: Final = {
 TRYING: Final = frozenset({"down", "connecting"})
 """One state for whoever asks since when: a bind that dials again and again has been away all the time."""
 
-DELIVERIES: Final = frozenset({names.DELIVER_SM, names.DATA_SM})
+DELIVERIES: Final = frozenset({names.DELIVER_SM, names.DATA_SM, names.ALERT_NOTIFICATION})
 SYSTEM_ID_SHOWN: Final = 64  # characters of a stranger's, in logs
 HOPELESS: Final = frozenset({names.ESME_RINVPASWD, names.ESME_RINVSYSID})
 
@@ -376,7 +376,7 @@ class Bind:
                 else:
                     responses.append(item)
             elif isinstance(item, Request):
-                if item.pdu.command_id in DELIVERIES:  # alert_notification has no response and nobody to go to yet
+                if item.pdu.command_id in DELIVERIES:
                     deliveries.append(item.pdu)
                 elif item.pdu.command_id == names.OUTBIND:
                     self._called(item.pdu)

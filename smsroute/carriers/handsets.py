@@ -9,6 +9,8 @@ Rules:
   first answer may not have arrived: it left `mo_answer_doubt` or more after the message came, or its link ended so soon
   after it, or before, or it came by another link before it left, or another life of the engine heard it. Else a handset
   that says YES twice has said it twice.
+- An alert_notification (a handset is there again) goes to the ESME that owns the number it names, if that is bound now:
+  nobody answers one, so nothing of it is kept.
 - Parts of a message go where its first part went: only that has the keyword. A later part that comes before it is to
   come again, for `mo_first_part`, where a keyword may decide.
 
@@ -18,6 +20,7 @@ Walk: `carriers/receipts` hands over what is no receipt, makes `events` durable 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
@@ -31,12 +34,16 @@ from smsroute.message import AnyEvent, Arrived, State
 from smsroute.ports import Ports
 from smsroute.routing.owners import Owners
 from smsroute.smpp import handset, names
-from smsroute.smpp.codec import Pdu, PduError, SubmitSm
+from smsroute.smpp.codec import Pdu, PduError, SubmitSm, decode, pdu
 
 log: Final = structlog.get_logger("smsroute.handsets")
 
 Key = tuple[str, bytes]
 """A carrier, and the octets it sent."""
+
+
+Alerted = Callable[[str, bytes], None]
+"""Told of an alert_notification: whose it is, and its body."""
 
 
 class Board(Protocol):
@@ -89,6 +96,7 @@ class Handsets:
         self.refused: Counter[str] = Counter()
         self.postponed: Counter[str] = Counter()
         self.unwanted: dict[str, Unwanted] = {}
+        self.alerted: Alerted = lambda esme, body: None
         self._heard: OrderedDict[Key, Heard] = OrderedDict()
         self._ways: OrderedDict[str, Way] = OrderedDict()
         self.adopt(config)
@@ -136,6 +144,9 @@ class Handsets:
     def read(self, batch: Batch, request: Pdu) -> int:
         """What to answer; adds to the batch what is to be durable before."""
         carrier = batch.bind.carrier.name
+        if request.command_id == names.ALERT_NOTIFICATION:
+            self._alert(carrier, request)
+            return names.ESME_ROK
         try:
             mo = handset.read(request)
         except PduError as error:
@@ -174,6 +185,16 @@ class Handsets:
         )
         self.taken[carrier] += 1
         return names.ESME_ROK
+
+    def _alert(self, carrier: str, request: Pdu) -> None:
+        try:
+            fields = decode(pdu(request.command_id, 0, request.sequence_number, request.body)).fields
+        except PduError:
+            self.refused[carrier] += 1
+            return
+        rule = self._owners.owner(fields["esme_addr"], fields["source_addr"], "", carrier)
+        if rule is not None:
+            self.alerted(rule.esme, request.body)
 
     def _again(self, key: Key, batch: Batch) -> Heard | None:
         """The same one as it came before, when our answer to that may not have arrived."""

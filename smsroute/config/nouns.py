@@ -185,6 +185,7 @@ class Esme:
     text: TextKept = "forget"  # once it ended: nothing; what its receipt quotes till told; all, in history
     receipts: ReceiptsTold = "part"  # of a long message: one for each part, or one when all of them have ended
     receipt_tlvs: bool = True  # receipted_message_id and message_state beside the receipt's text
+    alerts: bool = False  # it is told of alert_notification, by one session; a Kannel answers each with a generic_nack
     loop_guard: bool = True  # refuse from it what we have just sent for another ESME: a message that comes back
     pdu_octets_max: Annotated[int, Octets(512, 1 << 20)] = 7424  # we send it no larger PDU: one more kills a Kannel
     pdu_octets_taken_max: Annotated[int, Octets(512, 1 << 20)] = 66_560  # it may send us: 64 KiB and its fields

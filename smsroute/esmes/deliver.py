@@ -159,6 +159,18 @@ class Deliver:
         self._journal.append([Told(self._ports.clock.wall(), part.esme, [part.part_id], dropped=body)], must=True)
         return b""
 
+    def alert(self, esme: str, body: bytes) -> None:
+        """An alert_notification for this ESME, by one of its sessions, if it wants any."""
+        for client in self._clients.get(esme, ()):
+            if (
+                client.esme is not None
+                and client.esme.alerts
+                and client.link.up
+                and (said := client.session.notify(body))
+            ):
+                client.link.write(said)
+                return
+
     # -- answers -------------------------------------------------------------------------------------------------------
 
     async def answered(self, client: Client, responses: Sequence[Response]) -> None:

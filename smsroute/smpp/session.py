@@ -27,6 +27,7 @@ from smsroute.smpp.binding import (
 )
 from smsroute.smpp.flights import SEQUENCE_MAX, Flights
 from smsroute.smpp.names import (
+    ALERT_NOTIFICATION,
     BINDS,
     ENQUIRE_LINK,
     ENQUIRE_LINK_RESP,
@@ -209,6 +210,12 @@ class Session:
         """Ask the peer we have dialled to bind (section 4.1.7); `BindRequest` or `Closed` follows."""
         assert self.role is Role.SMSC and self.state is SessionState.OPEN
         return build_outbind(system_id, password, self._flights.number_own(OUTBIND))
+
+    def notify(self, body: bytes) -> bytes:
+        """An alert_notification, which nobody answers (section 4.12.1); nothing to a peer that does not receive."""
+        if not self._sends:
+            return b""
+        return pdu(ALERT_NOTIFICATION, ESME_ROK, self._flights.number_own(ALERT_NOTIFICATION), body)
 
     def respond_bind(self, request: BindRequest, command_status: int, system_id: str, now: float) -> bytes:
         """The answer to `request`; a refusal closes the session (quirks S15). Empty when it has closed since."""

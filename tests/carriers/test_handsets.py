@@ -369,3 +369,22 @@ async def test_a_reload_gives_it_to_another(tmp_path: Path, autojump_clock: trio
         acme, beta = await bound(it), await it.dial()
         assert await beta.bind("beta") == 0
         assert (await comes(acme), await comes(beta)) == (first, second)
+
+
+async def test_a_handset_that_is_there_again(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """An alert_notification goes, octet for octet, to one session of the ESME that owns the number it names, if that
+    wants any; nobody answers, and what nobody owns goes nowhere."""
+    esmes = TWO.replace('acme: {password: {plain: "secret"},', 'acme: {password: {plain: "secret"}, alerts: true,')
+    mo = RULES + '  - {name: other, to: ["38001"], esme: beta}\n'
+    async with house(tmp_path, mo=mo, esmes=esmes) as it:
+        raws = [await bound(it), await bound(it), await it.dial()]
+        assert await raws[2].bind("beta") == 0
+        for number in ("38000", "38001", "38002"):
+            alert = b"\1\1%b\0\0\0%b\0" % (HANDSET.encode(), number.encode()) + build_tlv(0x0422, b"\0")
+            link = next(iter(it.carriers["orange"]._links))
+            link.send(pdu(names.ALERT_NOTIFICATION, 0, 7, alert))
+        first = b"\1\1%b\0\0\x0038000\0" % HANDSET.encode() + build_tlv(0x0422, b"\0")
+        command_id, _, _, body = await raws[0].pdu()
+        assert (command_id, body) == (names.ALERT_NOTIFICATION, first)
+        assert [await silent(raw) for raw in raws] == [True, True, True]
+        assert answered(it) == (0, 0)
