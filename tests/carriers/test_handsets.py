@@ -287,6 +287,7 @@ async def test_sent_again_after_a_lost_link(tmp_path: Path, autojump_clock: trio
         await trio.sleep(0.1)
         it.carriers["orange"].drop_links()
         await trio.sleep(3)
+        assert (it.engine.handsets.repeated["orange"], answered(it)) == (1, (0, 0)), "the first is not durable yet"
         it.blocking.refuse = None
         await comes(raw)
         assert await silent(raw)
