@@ -2,6 +2,7 @@
 
 Rules:
 - No wish, no work: a carrier whose submits go as they came has no Form, and its bytes are not looked at again.
+- `interface_version: 3.3` is a wish: no TLVs.
 
 Walk: `carriers/bind` asks once for each config it adopts; `carriers/dispatch` writes by it.
 """
@@ -12,13 +13,15 @@ from collections.abc import Mapping
 
 from smsroute.config import Carrier, Limits
 from smsroute.config.form import AddressForm, SubmitForm
+from smsroute.smpp import names
 from smsroute.smpp.rewrite import Address, Form
 
 
 def form_of(carrier: Carrier, limits: Limits) -> Form | None:
     """The form of this carrier's submits; None where they go as they came."""
     said = carrier.submit
-    if said == SubmitForm():
+    old = carrier.interface_version < names.VERSION_3_4
+    if said == SubmitForm() and not old:
         return None
     return Form(
         source=_addresses(said.source),
@@ -27,8 +30,9 @@ def form_of(carrier: Carrier, limits: Limits) -> Form | None:
         service_type=said.service_type,
         alphabet=said.alphabet,
         data_codings=said.data_codings,
-        long=said.long,
+        long="udh16" if old and said.long in ("as-is", "sar") else said.long,
         tlvs=tuple(said.tlvs.items()),
+        without_tlvs=old,
     )
 
 

@@ -109,6 +109,10 @@ def _carrier(reader: Reader, carrier: Carrier, steps: Steps) -> bool:
     if not carrier.binds:
         reader.problems.error(reader.where[(*steps, "binds")], "`binds` is an empty list, expected at least one bind")
         return False
+    if carrier.interface_version < 0x34 and (carrier.submit.long == "sar" or carrier.submit.tlvs):
+        at = reader.where[(*steps, "submit", "tlvs" if carrier.submit.tlvs else "long")]
+        reader.problems.error(at, "`interface_version: 3.3` has no TLVs, expected 3.4 or a `submit` without them")
+        return False
     if all(bind.mode == "receiver" for bind in carrier.binds):
         at = reader.where[(*steps, "binds")]
         reader.problems.error(

@@ -6,6 +6,7 @@ Rules:
   fits neither way raises Unfit, and the part goes to another carrier or ends with that reason.
 - One part stays one part: its header may become SAR TLVs and back, its reference never merges with another's unless the
   carrier counts in eight bits. Sixteen bits are for what came as SAR TLVs: a header that is there already stays.
+- A carrier of version 3.3 gets no TLV (quirks S26): SAR TLVs become a header, a payload the short_message, others go.
 - A TLV of the contract stands in for one the submit does not bring; it never overrules it.
 
 Section numbers are SMPP 3.4's. Walk: `carriers/form` makes a Form of the config, `carriers/dispatch` writes by it.
@@ -29,6 +30,7 @@ Long = Literal["as-is", "udh", "udh16", "sar"]
 
 PART_OCTETS: Final = 140
 """User data of one short message, its header included (3GPP TS 23.040 section 9.2.3.24)."""
+SHORT_OCTETS_MAX: Final = 254  # section 5.2.22
 SAR: Final = (SAR_MSG_REF_NUM, SAR_TOTAL_SEGMENTS, SAR_SEGMENT_SEQNUM)
 UCS2: Final = 8
 
@@ -56,6 +58,7 @@ class Form(msgspec.Struct, frozen=True):
     data_codings: Mapping[int, int] = {}  # as submitted -> as it wants it, the text written anew where they differ
     long: Long = "as-is"
     tlvs: tuple[tuple[int, bytes], ...] = ()
+    without_tlvs: bool = False  # SMPP 3.3 has none; `long` is udh or udh16 then
 
 
 class _Text(msgspec.Struct):
@@ -71,8 +74,15 @@ def rewrite(form: Form, body: bytes) -> bytes:
     sm = parse_sm(body)
     in_payload = not sm.short_message and tlv(sm.tlv, MESSAGE_PAYLOAD) is not None
     tail = [(tag, value) for tag, value in tlvs(sm.tlv) if tag != MESSAGE_PAYLOAD]
-    esm_class, data_coding, user_data, tail = _said(form, sm, tail, anywhere=in_payload)
+    anywhere = in_payload and not form.without_tlvs
+    esm_class, data_coding, user_data, tail = _said(form, sm, tail, anywhere=anywhere)
     tail.extend((tag, value) for tag, value in form.tlvs if all(tag != own for own, _ in tail))
+    if form.without_tlvs:
+        in_payload, tail = False, []
+        if len(user_data) > SHORT_OCTETS_MAX:
+            raise Unfit(
+                f"{len(user_data)} octets in message_payload, {SHORT_OCTETS_MAX} fit a short_message of SMPP 3.3"
+            )
     if in_payload:
         tail.append((MESSAGE_PAYLOAD, user_data))
     source, source_ton, source_npi = _address(form, form.source, sm.source_addr, sm.source_addr_ton, sm.source_addr_npi)

@@ -192,6 +192,8 @@ FILES = [
      ":2:77: `mode` is `trx`, expected one of transceiver, transmitter, receiver, pair"),
     (CARRIERS, f"carriers:\n  orange: {{{C}, binds: [{{address: h:0}}]}}\n",
      ":2:66: `address` is `h:0`, expected a port 1..65535"),
+    (CARRIERS, f"carriers:\n  orange: {{{C}, {B}, interface_version: 3.3, submit: {{long: sar}}}}\n",
+     ":2:106: `interface_version: 3.3` has no TLVs, expected 3.4 or a `submit` without them"),
     (CARRIERS, f"carriers:\n  orange: {{{C}, {B}, interface_version: 3.5}}\n",
      ":2:92: `interface_version` is `3.5`, expected one of 3.3, 3.4, 5.0"),
     (CARRIERS, f"carriers:\n  orange: {{{C}, {B}, receipts: never}}\n",

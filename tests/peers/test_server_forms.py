@@ -30,7 +30,7 @@ control: control.sock
 esmes:
   acme: {{password: {{plain: secret}}}}
 carriers:
-  foreign: {{system_id: us, password: {{plain: pw}}, binds: [{{address: "127.0.0.1:{port}"}}], submit: {{{form}}}}}
+  foreign: {{system_id: us, password: {{plain: pw}}, binds: [{{address: "127.0.0.1:{port}"}}], {form}}}
 routes:
   - {{name: all, to: ["336"], carriers: [{{carrier: foreign, cost: 0.03}}]}}
 """
@@ -42,15 +42,15 @@ Relay = Callable[[str, str, list[Text]], list[Event]]
 
 @pytest.fixture
 def relay(tmp_path: Path) -> Iterator[Relay]:
-    """relay(script, form, texts): what the foreign carrier read of these; both judges found it right."""
+    """relay(script, contract, texts): what the foreign carrier read of these; both judges found it right."""
     engine = Served(tmp_path)
 
-    def relay(script: str, form: str, texts: list[Text]) -> list[Event]:
+    def relay(script: str, contract: str, texts: list[Text]) -> list[Event]:
         door = free_door(random.Random())
         with start(script, {"system_id": "us", "password": "pw", "script": {}}) as peer:
             (listening,) = peer.until("listening")
             with Recorder(listening["port"]) as wire:
-                text = CONFIG.format(door=door, port=wire.port, form=form)
+                text = CONFIG.format(door=door, port=wire.port, form=contract)
                 (tmp_path / "smsroute.yaml").write_text(text)
                 engine.start()
                 engine.await_ready()
@@ -91,8 +91,8 @@ def test_sar_and_a_vendor_tlv(relay: Relay) -> None:
     """`long: sar` and `tlvs`: node-smpp reads the parts by their SAR TLVs, no header left, each with the TLV; addresses
     have the TON and NPI of `source` and `destination`."""
     form = (
-        "long: sar, tlvs: {0x1400: 'text:120115943'}, source: {alphanumeric: {ton: 5, npi: 0}}, "
-        "destination: {numeric: {ton: 1, npi: 1, plus: drop}}"
+        "submit: {long: sar, tlvs: {0x1400: 'text:120115943'}, source: {alphanumeric: {ton: 5, npi: 0}}, "
+        "destination: {numeric: {ton: 1, npi: 1, plus: drop}}}"
     )
     parts = _parts()
     got = relay("servers/node_smpp.js", form, parts)
@@ -107,7 +107,7 @@ def test_sar_and_a_vendor_tlv(relay: Relay) -> None:
 
 def test_sixteen_bit_headers(relay: Relay) -> None:
     """`long: udh16` of a message in SAR TLVs: Net::SMPP reads headers of 16-bit references, and the same text."""
-    got = relay("servers/net_smpp.pl", "long: udh16", _segments())
+    got = relay("servers/net_smpp.pl", "submit: {long: udh16}", _segments())
     heads = [bytes.fromhex(part["udh"]) for part in got]
     assert {head[:3] for head in heads} == {b"\6\x08\4"}
     assert {head[3:5] for head in heads} == {(4711).to_bytes(2)}
@@ -115,16 +115,31 @@ def test_sixteen_bit_headers(relay: Relay) -> None:
     assert "".join(part["text"] for part in got) == LONG
 
 
+def test_as_version_3_3(relay: Relay) -> None:
+    """`interface_version: 3.3`: node-smpp is bound to as 3.3 and reads no TLV: parts that came with SAR TLVs have a
+    header of the same reference, a message_payload is the short_message, another TLV is gone."""
+    payload = {"message_payload": b"Your code is 123456", "user_message_reference": 77}
+    texts = [*_segments(), {"short_message": b"", **payload}]
+    *parts, single = relay("servers/node_smpp.js", "interface_version: 3.3", texts)
+    heads = [bytes.fromhex(part["udh"]) for part in parts]
+    assert [head[-4:] for head in heads] == [
+        (4711).to_bytes(2) + bytes((len(parts), n)) for n, _ in enumerate(parts, 1)
+    ]
+    assert "".join(part["text"] for part in parts) == LONG
+    assert (single["text"], single["esm_class"]) == ("Your code is 123456", 0)
+    assert {tuple(part["sar"]) for part in (*parts, single)} == {(None, None, None)}
+
+
 def test_packed_septets(relay: Relay) -> None:
     """`alphabet: packed`: Net::SMPP's own unpack_7bit finds the text again."""
-    (got,) = relay("servers/net_smpp.pl", "alphabet: packed", [{"short_message": b"Your code is 123456"}])
+    (got,) = relay("servers/net_smpp.pl", "submit: {alphabet: packed}", [{"short_message": b"Your code is 123456"}])
     assert (got["unpacked"], got["data_coding"]) == ("Your code is 123456", 0)
 
 
 def test_latin_1_and_what_it_lacks(relay: Relay) -> None:
     """`alphabet: latin-1`: what was written in GSM octets comes in Latin-1 where it can; a euro sign makes it UCS-2."""
     texts = [{"short_message": b"\0 is at"}, {"short_message": b"5 \x1be"}]
-    at, euro = relay("servers/smpp34_server.py", "alphabet: latin-1", texts)
+    at, euro = relay("servers/smpp34_server.py", "submit: {alphabet: latin-1}", texts)
     assert (at["text"], at["data_coding"]) == ("@ is at", 0)
     assert (euro["text"], euro["data_coding"]) == ("5 €", 8)
 

@@ -178,6 +178,18 @@ def test_a_full_part_with_a_header_of_eight_bits_keeps_it() -> None:
     assert (sm.short_message, sm.tlv, sm.esm_class) == (b"\6\x08\4\0\7\2\1part", b"", 0x40)
 
 
+def test_s26_a_carrier_of_3_3_gets_no_tlv() -> None:
+    """SAR TLVs become a header with the same reference, message_payload the short_message where it fits, others go."""
+    old = Form(long="udh16", without_tlvs=True)
+    sar = build_tlv(0x020C, b"\x12\7") + build_tlv(0x020E, b"\2") + build_tlv(0x020F, b"\1")
+    sm = written(old, submit("part", tlv=sar + build_tlv(0x1400, b"dlt")))
+    assert (sm.short_message, sm.tlv, sm.esm_class) == (b"\6\x08\4\x12\7\2\1part", b"", 0x40)
+    sm = written(old, submit("", tlv=build_tlv(0x0424, b"in the payload")))
+    assert (sm.short_message, sm.tlv) == (b"in the payload", b"")
+    with pytest.raises(Unfit, match="255 octets in message_payload, 254 fit"):
+        written(old, submit("", tlv=build_tlv(0x0424, b"x" * 255)))
+
+
 def test_a_single_message_is_no_part() -> None:
     """Nothing is written into a message that stands alone."""
     assert rewrite.rewrite(Form(long="sar"), submit()) == submit()

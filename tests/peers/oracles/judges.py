@@ -20,6 +20,7 @@ from tests.peers.wire import HEADER, Pdu
 
 SMSC_PORT, ESME_PORT = 2775, 40_000
 RAW_IP = 101  # pcap link type: packets begin with their IP header
+BINDS = ("bind_transmitter", "bind_receiver", "bind_transceiver")
 FIELDS = ["frame.number", "smpp.command_id", "smpp.command_length", "_ws.expert.message", "_ws.malformed"]
 
 NOT_OURS: dict[str, tuple[str, Callable[[Pdu], bool]]] = {
@@ -30,6 +31,10 @@ NOT_OURS: dict[str, tuple[str, Callable[[Pdu], bool]]] = {
     "TLVs on submit_sm_resp": (
         "its table of version 3.4 has none there; version 5.0 has, and only a v5 bind gets one from us",
         lambda pdu: pdu.command == "submit_sm_resp" and pdu.octets.find(b"\0", HEADER) + 1 < len(pdu.octets),
+    ),
+    "a bind of another version": (
+        "it takes 0x34 alone; 3.3 and 5.0 write theirs too",
+        lambda pdu: pdu.command in BINDS and pdu.octets[-4] != 0x34,
     ),
 }
 """What libsmpp34 cannot judge, and why."""
