@@ -154,20 +154,19 @@ class Queues:
 
     def unwatch(self, part: Part) -> None:
         """It ended: its carrier may tell so a moment after its validity did, and an hour before we would."""
-        self._overlook(part)
+        bucket = self._buckets.get(self._beyond.pop(part.part_id, int(part.expires_at // DEADLINE_BUCKET_S)))
+        if bucket is not None:
+            bucket.pop(part.part_id, None)
         if part.scheduled_at and self._waiting.pop(part.part_id, None) is not None:
             self._thin()
 
     def watch_anew(self, part: Part, expires_at: float) -> None:
         """A part that is due is valid until then, from now on."""
-        self._overlook(part)
-        part.expires_at = expires_at
-        self.watch(part, expires_at)
-
-    def _overlook(self, part: Part) -> None:
         bucket = self._buckets.get(self._beyond.pop(part.part_id, int(part.expires_at // DEADLINE_BUCKET_S)))
         if bucket is not None:
             bucket.pop(part.part_id, None)
+        part.expires_at = expires_at
+        self.watch(part, expires_at)
 
     def open_parts(self) -> Iterator[Part]:
         """Every part without an end, those soonest over-age first, in a walk that may take its time: what comes or goes

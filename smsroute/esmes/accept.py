@@ -175,6 +175,7 @@ class Accept:
         self._ids = ids
         self._fullness = Fullness(ledger, journal, config.limits)
         self._present = Present(ledger)
+        self._splits = _splits(config)
         self._reference = ports.entropy.rng("references").randrange(1 << 16)
         self.books: dict[str, Books] = {}
         self.draining = False
@@ -183,6 +184,7 @@ class Accept:
         """Other rates, from now on; what passed in the last second counts against them."""
         now = self._ports.clock.monotonic()
         self._present.forget(set(config.esmes))
+        self._splits = _splits(config)
         for name, books in self.books.items():
             esme = config.esmes.get(name)
             if esme is not None:
@@ -211,19 +213,17 @@ class Accept:
         self._loops.pass_time(monotonic)
         for pdu in pdus:
             judged = refusal or (self._judge(client, esme, pdu.body, read) if accepted < granted else THROTTLED)
-            if judged == LEARN:
-                await self._present.learn(esme.name)
-                judged = self._judge(client, esme, pdu.body, read)
-            if judged == SPLIT:
-                judged = self._split(client, esme, pdu.body, read)
+            if isinstance(judged, int) and judged < 0:
+                judged = await self._judge_anew(client, esme, pdu.body, read, judged)
             if isinstance(judged, int):
                 books.refused[judged] += 1
                 answers.append((judged, pdu.sequence_number, ""))
             else:
                 accepted += 1
                 events.append(judged)
-                events.extend(read.sisters)
-                read.sisters = []
+                if read.sisters:
+                    events.extend(read.sisters)
+                    read.sisters = []
                 answers.append((names.ESME_ROK, pdu.sequence_number, judged.part_id))
         if not events:
             self._answer(client, books, answers, answer)
@@ -285,6 +285,15 @@ class Accept:
         limits = self._limits
         return schedule.Terms(esme.validity_s, limits.validity_max_s, limits.schedule_max_s, limits.schedule_past_s)
 
+    async def _judge_anew(self, client: Client, esme: Esme, body: bytes, read: Read, why: int) -> Accepted | int:
+        """As `_judge`, of one that it could not judge yet: `why` is LEARN or SPLIT."""
+        if why == LEARN:
+            await self._present.learn(esme.name)
+            judged = self._judge(client, esme, body, read)
+            if judged != SPLIT:
+                return judged
+        return self._split(client, esme, body, read)
+
     def _split(self, client: Client, esme: Esme, body: bytes, read: Read) -> Accepted | int:
         """The first part of a text that is to be split, the others in `read`; or the status that refuses it.
 
@@ -333,7 +342,7 @@ class Accept:
             return refused.command_status
         message_class = esme.default_class if not esme.class_by else _class_of(esme, submit)
         to_whom = (destination_addr, source_addr, esme.name, message_class, submit.data_coding)
-        if of is None and len(body) > LONG_OCTETS and split.is_long(submit):
+        if self._splits and of is None and len(body) > LONG_OCTETS and split.is_long(submit):
             read.long_form = flight.long_form(*to_whom, due_at or wall)
             if read.long_form:
                 return SPLIT
@@ -375,7 +384,7 @@ class Accept:
             number=number,
             as_one=parts > 1 and (submit.registered_delivery & 3 > 0 if of else esme.receipts == "message"),
             due_at=due_at,
-            notify=submit.registered_delivery & INTERMEDIATE > 0,
+            notify=submit.registered_delivery & INTERMEDIATE > 0 and not (of and number > 1),
         )
 
     def _held(self, esme: Esme, submit: SubmitSm, body: bytes, wall: float) -> tuple[float, float, bytes]:
@@ -420,6 +429,11 @@ class Accept:
             log.warning("loop.refused", esme=esme.name, message_of=of, refused=books.looped)
         books.looped_at, books.looped_of = wall, of
         return REFUSAL
+
+
+def _splits(config: Config) -> bool:
+    """Whether any carrier wants long texts in parts."""
+    return any(carrier.submit.long != "as-is" for carrier in config.carriers.values())
 
 
 def _place_of(esme: Esme, submit: SubmitSm) -> Of:

@@ -50,6 +50,7 @@ MESSAGE_STATE: Final[dict[int, int]] = {
 }
 """Our final states -> SMPP's message_state (3.4 section 5.2.28)."""
 
+RECEIVED: Final = int(State.RECEIVED)
 PASSING: Final = frozenset({0x08, 0x14, 0x45, 0x58, 0x64, 0x67, 0xFE, 0xFF})
 """deliver_sm_resp statuses worth another try (what the large providers retry on)."""
 
@@ -140,7 +141,9 @@ class Deliver:
         bodies: list[bytes] = []
         tokens: list[Said] = []
         for part in parts:
-            if isinstance(part, Part) and part.state == State.RECEIVED:
+            if isinstance(part, Note):
+                body = part.body(with_tlvs)
+            elif part.state == RECEIVED:
                 body = self._written(client, part)
             else:
                 body = _body(part, with_tlvs)
@@ -249,10 +252,8 @@ class Deliver:
                 self._give_back(part.esme, [part])
 
 
-def _body(part: Said, with_tlvs: bool) -> bytes:
-    """The deliver_sm that tells how it ended, or its whole message, or what it is on its way."""
-    if isinstance(part, Note):
-        return part.body(with_tlvs)
+def _body(part: Part, with_tlvs: bool) -> bytes:
+    """The deliver_sm that tells how it ended, or its whole message."""
     told = part.verdict
     return receipt.build(
         part.body,

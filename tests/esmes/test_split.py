@@ -16,6 +16,8 @@ from smsroute.sim.temperament import Temperament
 from smsroute.smpp import alphabets, names, split, text
 from smsroute.smpp.codec import build_sm, build_tlv, encode, parse_sm, tlv
 from smsroute.smpp.sm import SubmitSm
+from tests.carriers.mouth import MUTE, says
+from tests.carriers.mouth import text as words
 from tests.esmes.test_as_one import receipts
 from tests.esmes.test_commands import FROM, HELD, KIND, SILENT, TO, bound, cancel, query, submit
 from tests.esmes.test_replace import replace
@@ -186,6 +188,19 @@ class TestSending:
             await trio.sleep(2)
             assert {part.state for part in await _all(it, message_id)} == {State.ACCEPTED}
         assert [one.registered_delivery for one in sent] == [0, 0, 0]
+
+    async def test_words_on_the_way(self, tmp_path: Path, autojump_clock: Clock) -> None:
+        """Asked for with a final receipt or without, they are of the first part, whose id its platform knows."""
+        async with house(tmp_path, carriers={"orange": MUTE}, carrier=WANTS % "udh") as it:
+            raw = await bound(it, command_id=names.BIND_TRANSCEIVER)
+            for number, bits in ((2, 0x10), (3, 0x11)):
+                message_id = await submit(raw, payload(LONG + b"%d" % number, registered_delivery=bits), number)
+                await trio.sleep(1)
+                for part in await _all(it, message_id):
+                    says(it, words(part.attempts[0].carrier_message_id, "ENROUTE"), handset=TO)
+                assert [told.short_message.split()[0] for told in await receipts(raw, 5)] == [
+                    b"id:" + message_id.encode()
+                ]
 
     async def test_a_part_that_fails(self, tmp_path: Path, autojump_clock: Clock) -> None:
         """The receipt tells the worst of it."""
