@@ -120,12 +120,15 @@ def _parts(reader: Reader, since: float, until: float, source: str) -> Iterator[
 
 def _chosen(parts: Iterator[Part], args: argparse.Namespace) -> Iterator[list[Part]]:
     """The messages asked for, their parts together."""
+    from smsroute.message import State
     from smsroute.ops.records import messages
 
     for some in messages(parts):
         if args.esme not in ("", some[0].esme):
             continue
-        if args.carrier and not any(one.carrier == args.carrier for part in some for one in part.attempts):
+        came = [some[0].carrier] if some[0].state == State.RECEIVED else []  # a handset's message has no attempts
+        tried = [one.carrier for part in some for one in part.attempts]
+        if args.carrier and args.carrier not in (*came, *tried):
             continue
         yield some
 

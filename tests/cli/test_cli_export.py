@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from smsroute.cli import export, main
 from smsroute.ids import MessageIds
@@ -108,6 +109,19 @@ def test_who_and_by_whom(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert [(row["carrier"], row["to"]) for row in told] == [("gone", "+3360•••002")]
     assert run(folder, "--esme", "nobody", "--out", "-") == 0
     assert rows(capsys.readouterr().out) == []
+
+
+def test_what_a_handset_wrote(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A message from a handset is a record of its own, with the carrier it came by and no attempts, chosen by that."""
+    came = structs.replace(message(1), state=State.RECEIVED, attempts=[], why="it came by orange-1", route="code")
+    keep(folder, [came, message(2, carrier="gone")])
+    for carrier, states in (("orange", ["received"]), ("gone", ["delivered"])):
+        assert run(folder, "--carrier", carrier, "--out", "-") == 0
+        told = rows(capsys.readouterr().out)
+        assert [one["state"] for one in told] == states
+    assert run(folder, "--carrier", "orange", "--out", "-") == 0
+    (told,) = rows(capsys.readouterr().out)
+    assert (told["carrier"], told["attempts"], told["route"], told["network"]) == ("orange", "0", "code", "")
 
 
 def test_sqlite(folder: Path, tmp_path: Path) -> None:
