@@ -71,6 +71,7 @@ Row = tuple[int, int, str]
 
 Of = tuple[str, int, int]
 """The multipart message something is a part of, which part, and of how many."""
+NO_PARTS: Final[Of] = ("", 0, 0)
 
 Answer = Callable[[Sequence[Row], bytes], bytes]
 """Makes octets of the answers to one read; the second argument is TLVs for each."""
@@ -341,9 +342,10 @@ class Accept:
         if refused is not None:
             return refused.command_status
         message_class = esme.default_class if not esme.class_by else _class_of(esme, submit)
-        to_whom = (destination_addr, source_addr, esme.name, message_class, submit.data_coding)
+        name, data_coding, wants = esme.name, submit.data_coding, submit.registered_delivery
         if self._splits and of is None and len(body) > LONG_OCTETS and split.is_long(submit):
-            read.long_form = flight.long_form(*to_whom, due_at or wall)
+            at = due_at or wall
+            read.long_form = flight.long_form(destination_addr, source_addr, name, message_class, data_coding, at)
             if read.long_form:
                 return SPLIT
         mark = 0
@@ -351,40 +353,43 @@ class Accept:
             mark = self._loops.mark(source_addr, destination_addr, submit.user_data(), esme.name)
             if not mark and esme.loop_guard and not (of and of[1] > 1):
                 return self._came_back(esme, submit, wall)
-        multipart, number, parts = of or ("", 0, 0)
+        multipart, number, parts = NO_PARTS if of is None else of
         if of is None and (submit.esm_class & UDHI or submit.tlv):
             multipart, number, parts = _place_of(esme, submit)
-        if esme.senders and not (of and number > 1) and not self._may_send_as(esme, source_addr):
+        if esme.senders and (of is None or number == 1) and not self._may_send_as(esme, source_addr):
             return THROTTLED
         part_id = self._ids.make(wall)
-        placed = flight.book(*to_whom, due_at) if due_at else flight.place(part_id, *to_whom, multipart)
+        if due_at:
+            placed = flight.book(destination_addr, source_addr, name, message_class, data_coding, due_at)
+        else:
+            placed = flight.place(part_id, destination_addr, source_addr, name, message_class, data_coding, multipart)
         if placed is None:
             return names.ESME_RINVDSTADR
         if mark:
             read.marks.append(mark)
-        if esme.name in self._present.esmes:
-            self._stand_in(submit, (esme.name, body[: submit.text_at]), part_id, (multipart, number), read)
+        if self._present.esmes and name in self._present.esmes:
+            self._stand_in(submit, (name, body[: submit.text_at]), part_id, (multipart, number), read)
         return Accepted(
             part_id,
             wall,
-            esme.name,
+            name,
             message_class,
             source_addr,
             destination_addr,
             body[: submit.end_at],  # stray octets behind the last TLV go no further
             submit.text_at,
-            submit.registered_delivery & 3,
+            wants & 3,
             min(expires_at, (due_at or wall) + self._limits.validity_max_s),
             *placed,
             multipart,
             client.number,
             parts,
-            submit.data_coding,
-            kept=b"" if esme.text == "forget" else self.kept(esme, submitted, submit),
-            number=number,
-            as_one=parts > 1 and (submit.registered_delivery & 3 > 0 if of else esme.receipts == "message"),
-            due_at=due_at,
-            notify=submit.registered_delivery & INTERMEDIATE > 0 and not (of and number > 1),
+            data_coding,
+            b"" if esme.text == "forget" else self.kept(esme, submitted, submit),
+            number,
+            parts > 1 and (wants & 3 > 0 if of else esme.receipts == "message"),
+            due_at,
+            wants & INTERMEDIATE > 0 and (of is None or number == 1),
         )
 
     def _held(self, esme: Esme, submit: SubmitSm, body: bytes, wall: float) -> tuple[float, float, bytes]:
@@ -440,7 +445,7 @@ def _place_of(esme: Esme, submit: SubmitSm) -> Of:
     """The message this is a part of, which one, and of how many; ("", 0, 0) for a whole message."""
     part_of = text.concat(submit.esm_class, submit.short_message, submit.tlv)
     if part_of is None or part_of[1] < 2:
-        return "", 0, 0
+        return NO_PARTS
     reference, total, number = part_of
     return f"{esme.name} {submit.source_addr} {submit.destination_addr} {reference} {total}", number, total
 
