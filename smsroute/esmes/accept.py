@@ -327,12 +327,11 @@ class Accept:
         try:
             submit = parse_sm(body)
             check_submit(submit, wall)
+            expires_at = wall + esme.validity_s
             if submit.schedule_delivery_time:
                 due_at, expires_at, body = self._held(esme, submit, body, wall)
             elif submit.validity_period:
                 expires_at = times.parse(submit.validity_period, wall) or 0.0  # checked above
-            else:
-                expires_at = wall + esme.validity_s
         except PduError as error:
             return error.command_status
         if submit.replace_if_present_flag and esme.name not in self._present.esmes:
@@ -344,8 +343,8 @@ class Accept:
         message_class = esme.default_class if not esme.class_by else _class_of(esme, submit)
         name, data_coding, wants = esme.name, submit.data_coding, submit.registered_delivery
         if self._splits and of is None and len(body) > LONG_OCTETS and split.is_long(submit):
-            at = due_at or wall
-            read.long_form = flight.long_form(destination_addr, source_addr, name, message_class, data_coding, at)
+            to_whom = (destination_addr, source_addr, name, message_class, data_coding)
+            read.long_form = flight.long_form(*to_whom, due_at or wall)
             if read.long_form:
                 return SPLIT
         mark = 0
