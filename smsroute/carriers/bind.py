@@ -130,7 +130,7 @@ class Bind:
         self._hung_up = trio.Event()  # the link is gone
         self._bound_how = ""
         self._came_up = False  # this session was bound
-        self._already = False  # refused: an old session of ours is still alive there, or all we may have are up
+        self._already = 0  # refusals since it was up: an old session of ours lives there, or all we may have are up
         self._handed: list[Row] = []  # their answers are read, and are with the desk
         self.ears = Ears(limits.own_stall_s)
 
@@ -237,18 +237,19 @@ class Bind:
         clock = self._ports.clock
         failures = 0
         while not self._stop.is_set():
-            started = clock.monotonic()
+            started, already = clock.monotonic(), self._already
             hopeless = await self._once()
             lived = clock.monotonic() - started > self.carrier.reconnect_max_s
             failures = 1 if lived else failures + 1
             if hopeless:
                 wait_s = self._limits.reconnect_refused_s
             else:
-                least_s, most_s = self.carrier.reconnect_min_s, self.carrier.reconnect_max_s
-                if self._already:
+                least_s, most_s, times = self.carrier.reconnect_min_s, self.carrier.reconnect_max_s, failures
+                if self._already > already:
                     least_s = max(least_s, self._limits.reconnect_already_min_s)
                     most_s = max(most_s, self._limits.reconnect_already_max_s)
-                ceiling = min(most_s, least_s * 2 ** min(failures - 1, 20))
+                    times = self._already  # dials that failed before it say nothing of how long the old session lives
+                ceiling = min(most_s, least_s * 2 ** min(times - 1, 20))
                 wait_s = ceiling / 2 + self._rng.uniform(0, ceiling / 2)
             with trio.move_on_at(clock.monotonic() + wait_s):
                 await self._stop.wait()
@@ -333,7 +334,7 @@ class Bind:
         self._hung_up = trio.Event()
         self._bound_how = bound
         self._carried = 0
-        self._already = self._came_up = False
+        self._came_up = False
         now = self._ports.clock.monotonic()
         session = Session(Role.ESME, self._numbers(), now, first_sequence=self._limits.first_sequence)
         self._session = session
@@ -387,12 +388,12 @@ class Bind:
                 else:
                     expired.append(cast(Row, item.token))
             elif isinstance(item, Bound):
-                self.renewing, self._came_up = "", True
+                self.renewing, self._came_up, self._already = "", True, 0
                 self._set("bound", self._bound_how)
             elif isinstance(item, BindRefused):
                 status = item.command_status
                 self._hopeless = status in HOPELESS
-                self._already = status == names.ESME_RALYBND
+                self._already += status == names.ESME_RALYBND
                 self.reason = f"bind refused: {names.status_name(status)}"
                 assert self._link is not None
                 self._link.close(self.reason)

@@ -192,6 +192,30 @@ async def test_s14_bound_already(tmp_path: Path, autojump_clock: trio.testing.Mo
         assert bound(it, "10.0.2.1") == ["bound"]
 
 
+async def test_s14_bound_already_after_an_outage(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """A carrier comes back after minutes in which no dial got through, its side of the old session still open: we try
+    again within seconds, the failed dials do not count as refusals."""
+    at: list[float] = []
+
+    def taken(command_id: int, sequence_number: int, body: bytes) -> bytes:
+        if command_id == names.BIND_TRANSCEIVER:
+            at.append(trio.current_time())
+            if len(at) < 3:
+                return pdu(names.BIND_TRANSCEIVER_RESP, names.ESME_RALYBND, sequence_number)
+        return kind(command_id, sequence_number, body)
+
+    words = "window: 20, rate: 500/s, reconnect_min: 1s, reconnect_max: 10s"
+    async with house(tmp_path, carriers=ORANGE, carrier=words, bind=BIND, esmes=ESME) as it:
+        await trio.sleep(600)
+        async with scripted(it, taken):
+            await trio.sleep(60)
+            pauses = [later - sooner for sooner, later in itertools.pairwise(at)]
+            assert len(pauses) == 2
+            assert pauses[0] <= 5.5
+            assert 4.5 <= pauses[1] <= 10.5
+            assert bound(it) == ["bound"]
+
+
 async def test_s29_room_in_the_window_is_no_flow_control(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:

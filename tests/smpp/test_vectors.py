@@ -194,7 +194,9 @@ def test_bad_requests_are_refused_with_the_recommended_status(vector: dict[str, 
     assert (recommended(vector), False) == (error.command_status, error.fatal)
     if "decodes_as" not in vector["expect"]:
         command_id, sequence_number = (int.from_bytes(data[at : at + 4], "big") for at in (4, 12))
-        body = b"\0\0" if command_id == names.SUBMIT_MULTI else b""  # 4.5.2: message_id and no_unsuccess are always sent
+        body = (
+            b"\0\0" if command_id == names.SUBMIT_MULTI else b""
+        )  # 4.5.2: message_id and no_unsuccess are always sent
         assert codec.pdu(command_id | names.RESPONSE, error.command_status, sequence_number, body) == error.answer()
         assert error.partial is not None
 
