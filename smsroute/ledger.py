@@ -21,14 +21,19 @@ from smsroute.attempts import fold_throttled, lives_on
 from smsroute.matching import nameless
 from smsroute.memory import Noticed
 from smsroute.message import (
+    ACCEPTED,
+    CAUSE_ATTEMPTED,
+    CAUSE_TAKEN,
+    DUE,
+    OK,
     STATE_OF_RECEIPT,
+    SUBMITTED,
     Accepted,
     Adopted,
     AnyEvent,
     Arrived,
     Attempt,
     Attempted,
-    Blame,
     Cause,
     Closed,
     Doubted,
@@ -43,7 +48,6 @@ from smsroute.message import (
     Requeued,
     Responded,
     Started,
-    State,
     Tell,
     Told,
     Withdrawn,
@@ -86,7 +90,7 @@ class Ledger(Receipting):
             notify=event.notify,
         )
         self.parts[event.part_id] = self._changed[event.part_id] = part
-        self.by_state[State.DUE] += 1
+        self.by_state[DUE] += 1
         self.held_by[event.esme] += 1
         self.last_part_id = max(self.last_part_id, event.part_id)
         self.counts.accepted += 1
@@ -107,7 +111,7 @@ class Ledger(Receipting):
 
     def _attempted(self, event: Attempted) -> None:
         for part in self._parts(event.part_ids):
-            if not self._move(part, Cause.ATTEMPTED):
+            if not self._move(part, CAUSE_ATTEMPTED):
                 continue
             self.counts.attempted += 1
             part.attempts.append(
@@ -157,7 +161,7 @@ class Ledger(Receipting):
             return
         attempt.responded_at, attempt.blame, attempt.code = event.at, event.blame, event.code
         self.unnamed.drop(part, event.attempt)
-        if event.blame == Blame.OK:
+        if event.blame == OK:
             self._taken(part, event)
             return
         if event.attempt + 1 != len(part.attempts):
@@ -182,7 +186,7 @@ class Ledger(Receipting):
     def _bad_news_stands(self, part: Part, index: int, at: float, why: str) -> None:
         """Attempt `index` has failed, and a receipt's bad news of another one waited for it: now it ends the part."""
         failed = [attempt for attempt in part.attempts if attempt.told]
-        if failed and part.state == State.SUBMITTED and not lives_on(part, index):
+        if failed and part.state == SUBMITTED and not lives_on(part, index):
             self._move(part, STATE_OF_RECEIPT[failed[-1].told])
             self._end(part, at, f"receipt from {failed[-1].carrier}, and {why}", "")
 
@@ -194,8 +198,8 @@ class Ledger(Receipting):
         attempt.carrier_message_id, attempt.key = event.carrier_message_id, event.key
         attempt.told_by = event.at + event.within_s if event.within_s else 0.0
         awaits = (part.matters or event.awaits) and not event.silent
-        self._move(part, Cause.TAKEN if awaits else Cause.TAKEN_SILENT)
-        if part.state == State.ACCEPTED and not part.ended_at:
+        self._move(part, CAUSE_TAKEN if awaits else Cause.TAKEN_SILENT)
+        if part.state == ACCEPTED and not part.ended_at:
             why = "; no receipt was asked for" if not part.matters else ", which sends no receipts"
             self._end(part, event.at, f"taken by the carrier{why}", "")
         key = event.key or event.carrier_message_id
@@ -211,7 +215,7 @@ class Ledger(Receipting):
                 self._claimed(part, orphan, event.at)
         if part.whole is not None:
             self._spoken_for(part, part.whole, event.at)
-        if part.state == State.SUBMITTED and (attempt.told_by or len(part.attempts) > 1):
+        if part.state == SUBMITTED and (attempt.told_by or len(part.attempts) > 1):
             self.queues.expect(part)
 
     def _doubted(self, event: Doubted) -> None:
@@ -239,7 +243,7 @@ class Ledger(Receipting):
 
     def _moved(self, event: Moved) -> None:
         for part in self._parts(event.part_ids):
-            if part.state != State.DUE:
+            if part.state != DUE:
                 self.counts.overtaken += 1
                 continue
             self.queues.take(part)
@@ -268,8 +272,8 @@ class Ledger(Receipting):
 
     def _finished_by_us(self, event: Finished) -> None:
         for part in self._parts(event.part_ids):
-            waited = part.state == State.SUBMITTED
-            if self._move(part, Cause(event.cause)):
+            waited = part.state == SUBMITTED
+            if self._move(part, event.cause):
                 self._end(part, event.at, event.why, event.err)
                 if waited:
                     self.noticed.append(Noticed("unheard", part.carrier, part.destination_addr, part))

@@ -23,7 +23,7 @@ from typing import Final
 
 import msgspec
 
-from smsroute.message import STATE_OF_RECEIPT, Attempt, Blame, Part, Receipted
+from smsroute.message import OK, STATE_OF_RECEIPT, Attempt, Part, Receipted
 from smsroute.shelves import Counts
 
 Holder = tuple[Part, int]
@@ -294,7 +294,7 @@ def nameless(attempt: Attempt) -> bool:
     """Whether its carrier has it, or may, and no id was ever heard: it is in doubt, or was taken under none (M11)."""
     if attempt.carrier_message_id or attempt.withdrawn:
         return False
-    return attempt.blame == Blame.OK or (attempt.blame == -1 and bool(attempt.doubted))
+    return attempt.blame == OK or (attempt.blame == -1 and bool(attempt.doubted))
 
 
 class Unnamed:

@@ -20,9 +20,15 @@ from typing import Final, NamedTuple
 from smsroute.families import Families, Multiparts, verdict
 from smsroute.matching import Ids, KeptIds, Orphans, Unnamed, nameless
 from smsroute.message import (
+    ACCEPTED,
+    ATTEMPTED,
+    DELIVERED,
+    DUE,
+    IN_DOUBT,
+    RECEIVED,
+    SUBMITTED,
     Arrived,
     Backlog,
-    Cause,
     Changes,
     MessageClass,
     OwedPage,
@@ -57,9 +63,9 @@ class Noticed(NamedTuple):
 
 
 _COUNT_OF_END: Final[dict[int, str]] = {
-    State.DELIVERED: "delivered",
+    DELIVERED: "delivered",
     State.EXPIRED: "expired",
-    State.ACCEPTED: "handed_over",
+    ACCEPTED: "handed_over",
 }
 
 
@@ -110,7 +116,7 @@ class Memory:
     def open(self) -> int:
         """Parts without a final state."""
         by = self.by_state
-        return by[State.DUE] + by[State.ATTEMPTED] + by[State.IN_DOUBT] + by[State.SUBMITTED]
+        return by[DUE] + by[ATTEMPTED] + by[IN_DOUBT] + by[SUBMITTED]
 
     @property
     def held(self) -> int:
@@ -141,16 +147,16 @@ class Memory:
             if part is not None:
                 yield part
 
-    def _move(self, part: Part, cause: Cause) -> bool:
+    def _move(self, part: Part, cause: int) -> bool:
         was = part.state
         if not transition(part, cause):
             self.counts.overtaken += 1
             return False
         self.by_state[was] -= 1
         self.by_state[part.state] += 1
-        if was == State.IN_DOUBT:
+        if was == IN_DOUBT:
             self.in_doubt.pop(part.part_id, None)
-        elif was == State.DUE:
+        elif was == DUE:
             self.queues.take(part)
         return True
 
@@ -209,14 +215,14 @@ class Memory:
             event.multipart,
             route=event.route,
             carrier=event.carrier,
-            state=State.RECEIVED,
+            state=RECEIVED,
             ended_at=event.at,
             why=f"it came by {event.bind}",
             data_coding=event.data_coding,
             kept=event.kept,
         )
         self.parts[part.part_id] = self._changed[part.part_id] = part
-        self.by_state[State.RECEIVED] += 1
+        self.by_state[RECEIVED] += 1
         self.held_by[part.esme] += 1
         self.last_part_id = max(self.last_part_id, part.part_id)
         self.counts.arrived += 1
@@ -444,11 +450,11 @@ class Memory:
                 self._outbox(part.esme)
                 if not part.notice.told_at:
                     self._owe_notice(part)
-            if part.state == State.DUE:
+            if part.state == DUE:
                 self.queues.put_at(part, 0.0)
-            elif part.state == State.SUBMITTED:
+            elif part.state == SUBMITTED:
                 self.queues.expect(part)
-            elif part.state == State.IN_DOUBT:
+            elif part.state == IN_DOUBT:
                 self.in_doubt[part.part_id] = part
         for part in waiting:
             self.families.ended(part, part.ended_at)
@@ -468,7 +474,7 @@ class Memory:
 
 def _cut(part: Part) -> bool:
     """Let go of the text of a part whose state is final, but for what its receipt quotes. Whether there was any."""
-    if part.kept is None or part.state == State.RECEIVED or len(part.body) <= max(part.text_at, len(part.kept)):
+    if part.kept is None or part.state == RECEIVED or len(part.body) <= max(part.text_at, len(part.kept)):
         return False
     part.body = part.kept or part.body[: part.text_at]
     return True

@@ -20,9 +20,19 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from smsroute.states import ACCEPTED as ACCEPTED
+from smsroute.states import ATTEMPTED as ATTEMPTED
+from smsroute.states import CAUSE_ATTEMPTED as CAUSE_ATTEMPTED
+from smsroute.states import CAUSE_TAKEN as CAUSE_TAKEN
+from smsroute.states import DELIVERED as DELIVERED
+from smsroute.states import DUE as DUE
 from smsroute.states import FIRST_FINAL as FIRST_FINAL
+from smsroute.states import IN_DOUBT as IN_DOUBT
+from smsroute.states import OK as OK
+from smsroute.states import RECEIVED as RECEIVED
 from smsroute.states import STATE_OF_RECEIPT as STATE_OF_RECEIPT
 from smsroute.states import STATES as STATES
+from smsroute.states import SUBMITTED as SUBMITTED
 from smsroute.states import Blame as Blame
 from smsroute.states import Cause as Cause
 from smsroute.states import MessageClass as MessageClass
@@ -458,7 +468,7 @@ def unpack_parts(count: int, records: bytes) -> list[Part]:
     return _parts_decoder.decode(b"\xdd" + count.to_bytes(4, "big") + records)  # msgpack's array 32
 
 
-def transition(part: Part, cause: Cause) -> bool:
+def transition(part: Part, cause: int) -> bool:
     """Change `part.state` for `cause`; the only place that does.
 
     Returns False, and changes nothing, when the table has no such step: the fact was overtaken by another (a response

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from smsroute.lane import Lane
-from smsroute.message import Blame, MessageClass, Part, State
+from smsroute.message import ATTEMPTED, DUE, OK, SUBMITTED, MessageClass, Part
 
 DEADLINE_BUCKET_S: Final = 10
 STALE_MIN: Final = 1000
@@ -113,7 +113,7 @@ class Queues:
             waiting = self._waiting.get(part_id)
             if waiting is not None and waiting[1] == at:
                 del self._waiting[part_id]
-                if part.state == State.DUE:
+                if part.state == DUE:
                     self.put(part)
         return later[0][0] if later else float("inf")
 
@@ -194,12 +194,12 @@ class Queues:
                 self._beyond.pop(part_id, None)
                 if part.final:
                     continue
-                if part.state == State.DUE:
+                if part.state == DUE:
                     expired.append(part)
-                elif part.state != State.ATTEMPTED and told_by(part, grace_s) <= now:
+                elif part.state != ATTEMPTED and told_by(part, grace_s) <= now:
                     untold.append(part)
                 # Until the event that ends it is durable it stays watched. What the carrier has can only be told of.
-                last_word_at = told_by(part, grace_s) if part.state == State.SUBMITTED else 0.0
+                last_word_at = told_by(part, grace_s) if part.state == SUBMITTED else 0.0
                 again_at = max(now + DEADLINE_BUCKET_S, last_word_at)
                 self._beyond[part_id] = int(again_at // DEADLINE_BUCKET_S)
                 self.watch(part, again_at)
@@ -221,8 +221,8 @@ def told_by(part: Part, grace_s: float) -> float:
     doubt, `grace_s` past the validity.
     """
     by = 0.0
-    if part.state == State.SUBMITTED:
+    if part.state == SUBMITTED:
         for attempt in part.attempts:
-            if attempt.blame == Blame.OK:
+            if attempt.blame == OK:
                 by = max(by, attempt.told_by or part.expires_at + grace_s)
     return by or part.expires_at + grace_s

@@ -20,7 +20,7 @@ from smsroute.attempts import attempt_meant, lives_on
 from smsroute.between import Between
 from smsroute.matching import nameless
 from smsroute.memory import Noticed
-from smsroute.message import STATE_OF_RECEIPT, Adopted, Blame, OrphansAged, Part, Receipted, State
+from smsroute.message import ACCEPTED, DELIVERED, OK, STATE_OF_RECEIPT, SUBMITTED, Adopted, OrphansAged, Part, Receipted
 
 LATE_MAX: Final = 10_000
 """Facts of parts that left memory, kept between two checkpoints; more are only counted."""
@@ -88,7 +88,7 @@ class Receipting(Between):
     def _claimed(self, part: Part, orphan: Receipted, at: float) -> None:
         """A receipt that was parked has found its part, and may have ended it."""
         if orphan.state in STATE_OF_RECEIPT:
-            ended = part.ended_at == at and part.state in (orphan.state, State.ACCEPTED)
+            ended = part.ended_at == at and part.state in (orphan.state, ACCEPTED)
             told = orphan.state if ended else 0
             self.noticed.append(Noticed("claimed", orphan.carrier, part.destination_addr, part, told))
 
@@ -117,14 +117,14 @@ class Receipting(Between):
             self._on_the_way(part, event)
         elif part.state == event.state:
             self._again(part, index, event)
-        elif part.state == State.ACCEPTED:  # nobody asked, the carrier tells all the same
+        elif part.state == ACCEPTED:  # nobody asked, the carrier tells all the same
             counts.receipts_matched += 1
             self._fact(part, event.at, f"{event.carrier} says {event.word} {event.err}")
         elif part.final:
             counts.receipts_conflicting += 1
             self._add(part, _after_the_end(event))
             self.noticed.append(Noticed("final-after-final", event.carrier, part.destination_addr))
-        elif event.state != State.DELIVERED and lives_on(part, index):
+        elif event.state != DELIVERED and lives_on(part, index):
             if part.attempts[index].told:
                 counts.receipts_duplicate += 1
                 return
@@ -154,10 +154,10 @@ class Receipting(Between):
 
     def _spoken_for(self, part: Part, event: Receipted, at: float) -> None:
         """Its sister's receipt ends it, if the same carrier has it for certain; else it goes its own way."""
-        if part.state != State.SUBMITTED:
+        if part.state != SUBMITTED:
             return
         last = part.attempts[-1]
-        if last.carrier == event.carrier and last.blame == Blame.OK:
+        if last.carrier == event.carrier and last.blame == OK:
             self._move(part, STATE_OF_RECEIPT[event.state])
             last.told = event.state
             self.counts.receipts_of_sisters += 1
@@ -172,7 +172,7 @@ class Receipting(Between):
             return
         part.attempts[index].told = event.state
         self.counts.receipts_superseded += 1
-        self.counts.delivered_twice += event.state == State.DELIVERED
+        self.counts.delivered_twice += event.state == DELIVERED
         self._fact(part, event.at, f"{event.carrier} says {event.word} {event.err} of attempt {index + 1} too")
 
     def _orphans_aged(self, event: OrphansAged) -> None:

@@ -51,7 +51,7 @@ class State(enum.IntEnum):
     RECEIVED = 20  # a handset wrote it: it was never ours to send, and waits for the ESME that owns the number
 
 
-FIRST_FINAL: Final = State.ACCEPTED
+FIRST_FINAL: Final = int(State.ACCEPTED)
 
 
 class Cause(enum.IntEnum):
@@ -86,7 +86,7 @@ class Tell(enum.IntEnum):
     SILENT = 3  # another part speaks for it, or nobody asked
 
 
-_RECEIPTS = {
+_RECEIPTS: Final[dict[int, State]] = {
     Cause.RECEIPT_DELIVERED: State.DELIVERED,
     Cause.RECEIPT_EXPIRED: State.EXPIRED,
     Cause.RECEIPT_DELETED: State.DELETED,
@@ -99,8 +99,10 @@ _RECEIPTS = {
 # A receipt ends a part wherever it waits: that of an earlier attempt in doubt may overtake a later attempt.
 # A late "taken" for an attempt in doubt takes the part back out of the due queue.
 # fmt: off
-_TAKEN: Final = {Cause.TAKEN: State.SUBMITTED, Cause.TAKEN_SILENT: State.ACCEPTED, Cause.REFUSED: State.REJECTED}
-STATES: Final[dict[int, dict[Cause, State]]] = {
+_TAKEN: Final[dict[int, State]] = {
+    Cause.TAKEN: State.SUBMITTED, Cause.TAKEN_SILENT: State.ACCEPTED, Cause.REFUSED: State.REJECTED,
+}
+STATES: Final[dict[int, dict[int, State]]] = {
     State.DUE:       {**_TAKEN, **_RECEIPTS, Cause.ATTEMPTED: State.ATTEMPTED, Cause.EXPIRED: State.EXPIRED,
                       Cause.CANCELLED: State.DELETED},
     State.ATTEMPTED: {**_TAKEN, **_RECEIPTS, Cause.RETRY: State.DUE, Cause.WITHDRAWN: State.DUE,
@@ -111,5 +113,18 @@ STATES: Final[dict[int, dict[Cause, State]]] = {
 }
 # fmt: on
 
-STATE_OF_RECEIPT: Final[dict[int, Cause]] = {state: cause for cause, state in _RECEIPTS.items()}
+STATE_OF_RECEIPT: Final[dict[int, int]] = {state: cause for cause, state in _RECEIPTS.items()}
 """Final state told by a receipt -> the cause that brings a part there."""
+
+# The same numbers as plain ints, for what every message goes through: Python 3.11 takes 60 ns to find a member of an
+# enum, each time, and less than 5 to find one of these.
+DUE: Final = int(State.DUE)
+ATTEMPTED: Final = int(State.ATTEMPTED)
+IN_DOUBT: Final = int(State.IN_DOUBT)
+SUBMITTED: Final = int(State.SUBMITTED)
+ACCEPTED: Final = int(State.ACCEPTED)
+DELIVERED: Final = int(State.DELIVERED)
+RECEIVED: Final = int(State.RECEIVED)
+OK: Final = int(Blame.OK)
+CAUSE_ATTEMPTED: Final = int(Cause.ATTEMPTED)
+CAUSE_TAKEN: Final = int(Cause.TAKEN)

@@ -25,15 +25,13 @@ from smsroute.carriers.bind import Bind, Row
 from smsroute.carriers.station import Station
 from smsroute.config import Carrier, Limits
 from smsroute.ledger import Ledger
-from smsroute.message import UNFIT, AnyEvent, Blame, Doubted, MessageClass, Part, Responded
+from smsroute.message import OK, UNFIT, AnyEvent, Blame, Doubted, MessageClass, Part, Responded
 from smsroute.ports import Ports
 from smsroute.routing.outcome import Verdict, verdict
 from smsroute.smpp import names
 from smsroute.smpp.codec import response_message_id, response_tlvs, tlv
 from smsroute.smpp.session import Response
 from smsroute.store.journal import Journal
-
-OK: Final = int(Blame.OK)
 
 GIVE_UP: Final = 0.0
 """retry_at of a refusal that is final."""

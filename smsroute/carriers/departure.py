@@ -18,7 +18,7 @@ from smsroute.carriers.answers import Answers, awaits_for_all
 from smsroute.carriers.bind import Bind, Row
 from smsroute.carriers.station import Station
 from smsroute.ledger import Ledger
-from smsroute.message import Part, State, Withdrawn
+from smsroute.message import ATTEMPTED, Part, Withdrawn
 from smsroute.policy.loops import Loops
 from smsroute.ports import Ports
 from smsroute.smpp.codec import parse_sm
@@ -49,7 +49,7 @@ class Departures:
         for part_id in part_ids:
             part = self._board.ledger.parts[part_id]
             attempt = part.attempts[-1] if part.attempts else None
-            if attempt is not None and part.state == State.ATTEMPTED and attempt.bind == bind.name:
+            if attempt is not None and part.state == ATTEMPTED and attempt.bind == bind.name:
                 rows.append((part, len(part.attempts) - 1, network))
         if len(rows) < len(part_ids):
             self._overtaken(bind, part_ids, rows)

@@ -27,14 +27,12 @@ from smsroute.carriers.station import Station
 from smsroute.carriers.tally import ODD
 from smsroute.config import Dialect
 from smsroute.memory import Noticed
-from smsroute.message import Attempt, Part, State
+from smsroute.message import DELIVERED, Attempt, Part
 from smsroute.ports import Ports
 from smsroute.routing.outcome import ReceiptErrors, Word, receipt_word
 from smsroute.routing.table import Rule, Table
 
 log: Final = structlog.get_logger("smsroute.hearing")
-
-DELIVERED: Final = int(State.DELIVERED)
 
 
 class Board(Protocol):

@@ -36,7 +36,7 @@ from smsroute.carriers.station import Station
 from smsroute.config import Limits
 from smsroute.ledger import Ledger
 from smsroute.memory import Noticed
-from smsroute.message import STATE_OF_RECEIPT, AnyEvent, Part, Receipted, State
+from smsroute.message import ACCEPTED, STATE_OF_RECEIPT, AnyEvent, Part, Receipted
 from smsroute.ports import Ports
 from smsroute.smpp import names, receipt
 from smsroute.smpp.codec import Pdu, PduError, build_responses
@@ -150,7 +150,7 @@ class Receipts:
             part = self._ledger.parts.get(event.part_id)
             if part is None:
                 continue
-            if part.state == State.ACCEPTED and event.state in STATE_OF_RECEIPT:
+            if part.state == ACCEPTED and event.state in STATE_OF_RECEIPT:
                 said[part.part_id] = (part, event.state, event.err)
             elif part.ended_at == now:
                 said[part.part_id] = (part, part.state, part.err)

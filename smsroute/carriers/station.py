@@ -24,7 +24,7 @@ from smsroute.config import Carrier, Limits, Route
 from smsroute.lane import Key
 from smsroute.ledger import Ledger
 from smsroute.matching import same_number
-from smsroute.message import Blame, MessageClass, Part
+from smsroute.message import OK, Blame, MessageClass, Part
 from smsroute.policy.caps import caps_of
 from smsroute.policy.holds import Holds
 from smsroute.policy.rates import BURST_S, ContractBucket
@@ -267,7 +267,7 @@ class Station:
         self.dossier.answered(network, blame, latency_s, now, self._rng, parts, sent_at, asked, bind)
         if asked:
             self.tally.asked(network, asked, now)
-        if blame != Blame.OK or self.dossier.congestion.busy:
+        if blame != OK or self.dossier.congestion.busy:
             self._apply_congestion(now)
 
     def bind_changed(self, bind: Bind, now: float) -> None:

@@ -28,7 +28,7 @@ from smsroute.esmes import notes
 from smsroute.esmes.client import Client
 from smsroute.esmes.notes import Note
 from smsroute.ledger import Ledger
-from smsroute.message import AnyEvent, Part, State, Told
+from smsroute.message import RECEIVED, AnyEvent, Part, State, Told
 from smsroute.outbox import Outbox
 from smsroute.ports import Ports
 from smsroute.smpp import handset, names, receipt
@@ -50,7 +50,6 @@ MESSAGE_STATE: Final[dict[int, int]] = {
 }
 """Our final states -> SMPP's message_state (3.4 section 5.2.28)."""
 
-RECEIVED: Final = int(State.RECEIVED)
 PASSING: Final = frozenset({0x08, 0x14, 0x45, 0x58, 0x64, 0x67, 0xFE, 0xFF})
 """deliver_sm_resp statuses worth another try (what the large providers retry on)."""
 

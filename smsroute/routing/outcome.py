@@ -23,7 +23,7 @@ from typing import Final
 
 import attrs
 
-from smsroute.message import Blame, State
+from smsroute.message import DELIVERED, Blame, State
 
 NO_END: Final = 1_000_000
 """tries_max of an answer that may be repeated until the message's validity ends."""
@@ -233,7 +233,7 @@ class ReceiptErrors:
 
 def receipt_word(state: int, err: str, errors: ReceiptErrors) -> Word:
     """What a part's final state, told by a receipt with `err`, says of its carrier."""
-    if state == State.DELIVERED:
+    if state == DELIVERED:
         return Word.DELIVERED
     said = errors.blame(err)
     if said is None:

@@ -22,7 +22,7 @@ from typing import Final
 import attrs
 import msgspec
 
-from smsroute.smpp.codec import Pdu, SubmitSm, parse_data_sm, parse_sm, tlv
+from smsroute.smpp.codec import Pdu, SubmitSm, first_tlvs, parse_data_sm, parse_sm, tlv
 from smsroute.smpp.names import (
     DATA_SM,
     DELIVER_SM,
@@ -100,6 +100,7 @@ _PLAIN: Final = re.compile(
 )
 _LABEL: Final = re.compile(r"(?<![0-9A-Za-z])(id|sub|dlvrd|submit date|done date|stat|err|text):", re.IGNORECASE)
 _STRIPPED: Final = " \0\t\r\n"
+_STATE_MAX: Final = int(max(MessageState))
 
 
 class Receipt(msgspec.Struct, gc=False, frozen=True):
@@ -209,15 +210,16 @@ def read(sm: SubmitSm, reading: Reading = COMMON, certain: bool = True) -> Recei
     conflict = ""
     network_error = None
     if sm.tlv:
-        receipted = (tlv(sm.tlv, RECEIPTED_MESSAGE_ID) or b"").decode("latin-1").partition("\0")[0].strip(_STRIPPED)
+        tlvs = first_tlvs(sm.tlv)
+        receipted = tlvs.get(RECEIPTED_MESSAGE_ID, b"").partition(b"\0")[0].decode("latin-1").strip(_STRIPPED)
         if 0 < len(receipted) <= ID_CHARACTERS_MAX:
             ids = ((FROM_TLV, receipted), *ids)
-        told = _message_state(tlv(sm.tlv, MESSAGE_STATE))
+        told = _message_state(tlvs.get(MESSAGE_STATE))
         if told >= 0:
             if word and state != told:
                 conflict = f"message_state {told}, stat {word}"
             state, state_from = told, FROM_STATE
-        network_error = _network_error(tlv(sm.tlv, NETWORK_ERROR_CODE))
+        network_error = _network_error(tlvs.get(NETWORK_ERROR_CODE))
     return Receipt(
         ids,
         sm.source_addr,
@@ -296,7 +298,7 @@ def _readings(body: bytes, data_coding: int) -> list[str]:
 def _message_state(value: bytes | None) -> int:
     """message_state, one octet by the spec, four by some; -1 when it is none."""
     state = int.from_bytes(value, "big") if value and len(value) <= 4 else -1
-    return state if state <= MessageState.SKIPPED else -1
+    return state if state <= _STATE_MAX else -1
 
 
 def _network_error(value: bytes | None) -> tuple[int, int] | str | bytes | None:

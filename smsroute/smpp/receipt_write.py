@@ -27,6 +27,8 @@ STAT_OF: Final[dict[int, str]] = {
 """message_state -> the seven-letter word we write."""
 # fmt: on
 TEXT_CHARACTERS_MAX: Final = 20  # Appendix B
+_WORDS: Final = {state: word.encode() for state, word in STAT_OF.items()}
+_STATE_TLVS: Final = {state: build_tlv(MESSAGE_STATE, bytes((state,))) for state in STAT_OF}
 _PRINTABLE: Final = bytes(code if 0x20 <= code < 0x7F else 0x3F for code in range(256))
 
 
@@ -52,15 +54,13 @@ def build(
     """
     source = submitted.index(0) + 1
     destination = submitted.index(0, source + 2) + 1
-    submitted_parts, delivered = parts or (1, int(state == MessageState.DELIVERED))
     identity = message_id.encode("latin-1")
-    text = b"id:%b sub:%03d dlvrd:%03d submit date:%b done date:%b stat:%b err:%b text:%b" % (
+    text = b"id:%b sub:%b submit date:%b done date:%b stat:%b err:%b text:%b" % (
         identity,
-        submitted_parts,
-        delivered,
+        _counts(*(parts or (1, int(state == MessageState.DELIVERED)))),
         _minute(int(submitted_at // 60)),
         _minute(int(done_at // 60)),
-        STAT_OF[state].encode(),
+        _WORDS[state],
         (err[:16] or "000").encode("latin-1", "replace"),
         _quoted(submitted) if len(submitted) > text_at else b"",
     )
@@ -72,11 +72,14 @@ def build(
             b"\x20\0\0\0\0\0\0\0\0" if on_the_way else b"\4\0\0\0\0\0\0\0\0",
             bytes((len(text),)),
             text,
-            build_tlv(RECEIPTED_MESSAGE_ID, identity + b"\0") + build_tlv(MESSAGE_STATE, bytes((state,)))
-            if with_tlvs
-            else b"",
+            build_tlv(RECEIPTED_MESSAGE_ID, identity + b"\0") + _STATE_TLVS[state] if with_tlvs else b"",
         )
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def _counts(submitted: int, delivered: int) -> bytes:
+    return b"%03d dlvrd:%03d" % (submitted, delivered)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -134,6 +134,22 @@ def tlvs(tail: bytes) -> Tlvs:
     return split_tlvs(tail)[0]
 
 
+def first_tlvs(tail: bytes) -> dict[int, bytes]:
+    """Tag -> the first value under it, up to a TLV that overruns: what `tlv` says of each tag, in one pass."""
+    values: dict[int, bytes] = {}
+    at = 0
+    end = len(tail)
+    while end - at >= 4:
+        tag, length = _TLV_HEAD.unpack_from(tail, at)
+        at += 4
+        if length > end - at:
+            break
+        if tag not in values:
+            values[tag] = tail[at : at + length]
+        at += length
+    return values
+
+
 def tlv(tail: bytes, tag: int) -> bytes | None:
     """The first value under `tag`; None without one, or behind a TLV that overruns."""
     at = 0

@@ -271,6 +271,22 @@ def test_the_first_of_two_equal_tags_wins_and_both_stay() -> None:
     ) == (b"a", [(0x1400, b"a"), (0x1400, b"b")], None)
 
 
+TLV_TAILS = st.one_of(
+    st.binary(max_size=40),
+    st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=3)).map(lambda row: codec.build_tlv(*row)), max_size=6)
+    .map(b"".join)
+    .flatmap(lambda tail: st.integers(0, len(tail)).map(lambda size: tail[:size])),
+)
+
+
+@given(tail=TLV_TAILS)
+def test_first_tlvs_say_what_tlv_says_of_each_tag(tail: bytes) -> None:
+    """One pass over any octets finds the same first values as a search for each tag."""
+    first = codec.first_tlvs(tail)
+    heads = {int.from_bytes(tail[at : at + 2], "big") for at in range(len(tail))}
+    assert first == {tag: value for tag in heads if (value := codec.tlv(tail, tag)) is not None}
+
+
 @pytest.mark.parametrize("cut", [1, 2, 3])
 def test_a_tlv_cut_short_is_no_tlv(cut: int) -> None:
     """Its length must fit what is left to the octet; what came before it is still found."""
