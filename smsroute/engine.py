@@ -101,6 +101,7 @@ class Engine:
         self.dispatch.connect(self.receipts)
         self.watch = Watch(self.dispatch.stations, ports, config.limits)
         self.keeper = Keeper(self.dispatch.stations, store, ports, config.limits)
+        self.dispatch.adoption.keep = self.keeper.learnt
         self.decisions = Decisions(store, ports, config.limits, lambda: self.config.digest)
         self.dispatch.decided = self.decisions.decided
         self.listeners: list[Listener] = []

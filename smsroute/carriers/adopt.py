@@ -29,13 +29,14 @@ Rules:
 - What a crash left between a response and the Adopted it was to bring is asked at the next start.
 - No pause: slices, and nobody looks while nothing is parked.
 
-Walk: `carriers/dispatch` calls `named` after responses and `learnt` after receipts, `carriers/sweep` `round`.
+Walk: `carriers/answers` calls `named`, `carriers/receipts` `told` and `parked`, `carriers/sweep` `round`;
+`carriers/keeper` keeps.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from smsroute.carriers.slices import Slices
@@ -73,6 +74,7 @@ class Adoption:
         self._numbers = Slices(lambda: iter(board.ledger.unnamed))
         self._again: dict[str, deque[Receipted]] = {}
         self._started = False
+        self.keep: Callable[[str], None] = lambda carrier: None  # is to outlive us
         self._adopting: dict[tuple[str, str], Receipted] = {}  # said so, and not applied yet
 
     def named(self, carrier: str, parts: Iterable[Part], now: float) -> list[AnyEvent]:
@@ -86,8 +88,15 @@ class Adoption:
             waiting |= {orphan_name(one): one for one in orphans.speaking_of(carrier, number, most)}
         return self._found(waiting.values(), now)
 
+    def told(self, carrier: str) -> None:
+        """Its receipts were looked at: what that taught of its ids is kept, and those parked are asked again."""
+        station = self._board.stations.get(carrier)  # a reload may have taken it meanwhile
+        if station is not None and station.naming.tell():
+            self.learnt(carrier)
+            self.keep(carrier)
+
     def learnt(self, carrier: str) -> None:
-        """Something about its ids was learnt, or forgotten: those parked are asked again."""
+        """More is known of its ids: those parked are asked again."""
         self._again[carrier] = deque(self._board.ledger.orphans.values())
 
     def parked(self, events: Iterable[Receipted], now: float) -> list[AnyEvent]:
@@ -103,7 +112,7 @@ class Adoption:
                 self.learnt(carrier)
         for carrier, station in self._board.stations.items():
             naming = station.naming
-            if naming.renamed.step(self._board.ledger, naming.key_of, self._board.limits.adopt_renamed_max) and len(
+            if naming.renamed.step(self._board.ledger, naming.key_today, self._board.limits.adopt_renamed_max) and len(
                 orphans
             ):
                 self.learnt(carrier)
@@ -139,8 +148,7 @@ class Adoption:
                 part, index = hit[1]
                 self._adopting[orphan.carrier, name] = orphan
                 events.append(Adopted(orphan.carrier, name, part.part_id, index, now))
-                if station.naming.tell():
-                    self.learnt(orphan.carrier)
+                self.told(orphan.carrier)
         return events
 
     def _in_doubt(self, now: float) -> list[AnyEvent]:

@@ -3,6 +3,7 @@
 Rules:
 - Never a reason not to start: what cannot be read, is of another version or too old is told in one log line and left
   alone; the carriers then begin as new.
+- A rule of ids that was learnt is kept at once: the messages that taught it are done, and none will teach it again.
 - Nothing here holds up a message: a carrier at a time, written in the thread of `ports.Blocking`.
 - At a stop the figures of the moment before unbinding count: our own farewell is no death of theirs.
 - How long the engine was away is told by the wall clock; one that was set back makes it no time at all.
@@ -17,6 +18,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import structlog
+import trio
 
 from smsroute.carriers.station import Station
 from smsroute.config import Limits
@@ -36,6 +38,8 @@ class Keeper:
         self._ports = ports
         self._limits = limits
         self._noted: dict[str, kept.KeptDossier] = {}
+        self._learnt: set[str] = set()
+        self._wake = trio.Event()
 
     async def restore(self) -> None:
         """Before anything has happened: what the last engine on this store knew."""
@@ -78,11 +82,26 @@ class Keeper:
         log.info("scores.restored", carrier=name, networks=len(found.networks), kept_s_ago=round(elapsed_s, 1))
 
     async def run(self) -> None:
-        """Keep every `score_keep_interval`, until cancelled."""
+        """Keep every `score_keep_interval`, and what is learnt of ids at once, until cancelled."""
         clock = self._ports.clock
+        due = clock.monotonic() + self._limits.score_keep_interval_s
         while True:
-            await clock.sleep_until(clock.monotonic() + self._limits.score_keep_interval_s)
-            await self.keep()
+            with trio.move_on_at(due):
+                await self._wake.wait()
+            self._wake = trio.Event()
+            learnt, self._learnt = self._learnt, set()
+            for name in sorted(learnt):
+                station = self._stations.get(name)  # a reload may change them meanwhile
+                if station is not None:
+                    await self._write(name, {"ids": station.naming.learner.keep()})
+            if clock.monotonic() >= due:
+                await self.keep()
+                due = clock.monotonic() + self._limits.score_keep_interval_s
+
+    def learnt(self, name: str) -> None:
+        """Something was learnt of the ids of carrier `name`, or forgotten."""
+        self._learnt.add(name)
+        self._wake.set()
 
     def note(self) -> None:
         """These are the last figures: what happens from now on is our own stopping."""
@@ -95,11 +114,17 @@ class Keeper:
         clock = self._ports.clock
         for name, station in list(self._stations.items()):  # a reload may change them meanwhile
             known = self._noted.get(name) or station.dossier.keep(clock.monotonic(), clock.wall())
-            try:
-                await self._ports.blocking.run(self._store.keep, f"scores/{name}", kept.pack(known))
-                await self._ports.blocking.run(self._store.keep, f"ids/{name}", station.naming.learner.keep())
-            except StoreError as error:
-                if error.kind == "fenced":
-                    raise
-                log.warning("scores.not_kept", carrier=name, kind=error.kind, error=str(error))
+            if not await self._write(name, {"scores": kept.pack(known), "ids": station.naming.learner.keep()}):
                 return
+
+    async def _write(self, name: str, blobs: Mapping[str, bytes]) -> bool:
+        """Whether the disk took them."""
+        try:
+            for kind, blob in blobs.items():
+                await self._ports.blocking.run(self._store.keep, f"{kind}/{name}", blob)
+        except StoreError as error:
+            if error.kind == "fenced":
+                raise
+            log.warning("scores.not_kept", carrier=name, kind=error.kind, error=str(error))
+            return False
+        return True

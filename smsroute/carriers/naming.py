@@ -24,6 +24,7 @@ from smsroute.config import Limits
 from smsroute.config.dialect import Dialect
 from smsroute.ledger import Ledger
 from smsroute.matching import NUMBER, UNSURE, Found, Holder, digits, same_number
+from smsroute.message import Attempt
 from smsroute.smpp import receipt
 from smsroute.smpp.learn import Hit, Learner
 from smsroute.store.base import Owner
@@ -67,6 +68,13 @@ class Naming:
         if self._dialect.match_by == "destination":
             return NUMBER + digits(destination_addr)
         return receipt.response_key(self._dialect.ids, message_id)
+
+    def key_today(self, attempt: Attempt, destination_addr: str) -> str:
+        """What an open message is named under by today's rule. `auto` learns from it how responses were written before
+        it began."""
+        if self.learns:
+            self.learner.note_again(attempt.carrier_message_id, attempt.at)
+        return self.key_of(attempt.carrier_message_id, destination_addr)
 
     def find(self, ids: Ids, number: str, ledger: Ledger, now: float, again: bool = False) -> tuple[str, Holder] | None:
         """The attempt in memory that a receipt means, and the key it bears. `number`: whose handset it speaks of;
@@ -128,11 +136,12 @@ class Naming:
         return not self.learns or self.learner.explains(ids)
 
     def tell(self) -> bool:
-        """Log what was learnt or forgotten. Whether anything was."""
+        """Log what was learnt or forgotten. Whether receipts that wait may fare better for it, or for what was seen."""
         news, self.learner.news = self.learner.news, []
+        ripened, self.learner.ripened = self.learner.ripened, False
         for line in news:
             log.info("ids.learnt", carrier=self._carrier, what=line)
-        return bool(news)
+        return bool(news) or ripened
 
     def _known(self, keys: Sequence[str], number: str, ledger: Ledger) -> dict[str, Found]:
         hits = ((key, self._at(key, number, ledger)) for key in keys)

@@ -135,8 +135,7 @@ class Receipts:
                 self.heard(carrier.name, self._news(events, now), now)
 
         await self._journal.commit([*earlier, *events, *written.events], then, must=True)
-        if naming.tell():
-            self._board.adoption.learnt(carrier.name)
+        self._board.adoption.told(carrier.name)
         if missed:
             adopted = self._board.adoption.parked((event for event in events if not event.part_id), now)
             if adopted:

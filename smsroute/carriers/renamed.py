@@ -16,6 +16,7 @@ from itertools import islice
 from smsroute.carriers.slices import Slices
 from smsroute.ledger import Ledger
 from smsroute.matching import Found, Holder, choose
+from smsroute.message import Attempt
 
 
 class Renamed:
@@ -33,8 +34,8 @@ class Renamed:
         self._walk, self._done = None, False
         self._found.clear()
 
-    def step(self, ledger: Ledger, key_of: Callable[[str, str], str], most: int) -> bool:
-        """Look at up to `most` more. `key_of`: today's key of (id in the response, number). Whether all is done just
+    def step(self, ledger: Ledger, key_today: Callable[[Attempt, str], str], most: int) -> bool:
+        """Look at up to `most` more. `key_today`: of (attempt, number). Whether all is done just
         now."""
         if self._done:
             self._forget(ledger, most)
@@ -47,7 +48,7 @@ class Renamed:
             holder = named.get(key)
             if holder is not None:
                 part, index = holder
-                today = key_of(part.attempts[index].carrier_message_id, part.destination_addr)
+                today = key_today(part.attempts[index], part.destination_addr)
                 if today and today != key:
                     self._found.setdefault(today, []).append(holder)
         self._done = len(some) < most

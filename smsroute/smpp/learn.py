@@ -20,24 +20,25 @@ How it is used, for each receipt of such a carrier:
 and when nothing was hit under a learnt rule `doubts(ids)` are looked up, too, and judged: they are never believed, and
 tell a rule that has become wrong. `waits_as(ids)` names the one key under which a receipt may wait for a response that
 comes later, or "" while that would be a guess; such a one is judged when its response has come, or after `news`.
-What waits must keep its ids, not its candidates: these change with what is known.
+What waits must keep its ids, not its candidates: these change with what is known. It is asked again after `news`, and
+once enough was seen of both sides (`ripened`). What an engine had seen that died is shown again by `note_again`.
 
 Walk: `carriers/answers` calls `response_key`, `carriers/receipts` the rest; `carriers/keeper` keeps it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Sequence
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
+
+from smsroute.smpp.relation import DECIMAL, HEX, RULES, WITHIN, relation, telling
 
 Ids = Sequence[tuple[str, str]]
 """(where it stood, id) of a receipt, as `Receipt.ids`."""
 Hit = tuple[str, Hashable, bool]
 """A candidate that names an attempt; which attempt; whether the receipt's number is that of the attempt."""
-Rule = Literal["exact", "casefold", "unpad", "hex", "hex-dec", "dec-hex"]
 
 CANDIDATES_MAX: Final = 32
 LONG_ID: Final = 20  # no two messages have ids of this length that differ in case only
@@ -50,19 +51,6 @@ SAMPLE_CHARACTERS: Final = 64
 VERSION: Final = 1
 
 _STRIPPED: Final = " \0\t\r\n"
-_DECIMAL: Final = re.compile(r"[0-9]{1,78}")
-_HEX: Final = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,64})")
-_LETTERED: Final = re.compile(r"(?:0[xX])?[0-9a-fA-F]*[a-fA-F][0-9a-fA-F]*")
-_WITHIN: Final = {"casefold": ("exact",), "unpad": ("exact",), "hex": ("exact", "casefold", "unpad")}
-"""Rule -> those it holds beside: what speaks for them speaks not against it."""
-_SAID: Final[dict[str, str]] = {
-    "exact": "as the response writes it",
-    "casefold": "as the response writes it, in other case",
-    "unpad": "as the response writes it, with other zeros before it",
-    "hex": "the same hexadecimal number, written otherwise",
-    "hex-dec": "the response's hexadecimal number in decimal",
-    "dec-hex": "the response's decimal number in hexadecimal",
-}
 
 
 class Seen(msgspec.Struct):
@@ -95,6 +83,7 @@ class Source(msgspec.Struct):
     against: str = ""  # the rule they spoke for
     sure: bool = False  # an id that shows letters came back as it was written: only a carrier that changed contradicts
     unlearnt: int = 0  # how often a rule was forgotten
+    ripe: bool = False  # enough ids of either side were seen that short ones may be believed
 
     @property
     def open(self) -> bool:
@@ -110,6 +99,7 @@ class _Kept(msgspec.Struct, array_like=True):
     sources: dict[str, Source]
     widths: list[int]
     prefixed: bool
+    forgot_at: float = 0.0
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
@@ -130,6 +120,8 @@ class Learner:
         self._exact: frozenset[str] = frozenset()  # the places whose rule is exact
         self._made: tuple[Ids, list[str]] = ((), [])  # the last ids, and what the learnt rules made of them
         self._doubted = True  # something may still be learnt, or a rule has been contradicted
+        self._forgot_at = 0.0  # when a rule was forgotten last, Unix seconds: responses from before say nothing of now
+        self.ripened = False  # what was not believed for want of others beside it may be now; whoever asks clears it
         self.mismatched = 0  # ids that named a message of another number, while nothing was learnt
         self.ambiguous = 0  # that named several
         self.news: list[str] = []  # what was learnt or forgotten, for the log; whoever tells it takes it out
@@ -147,7 +139,7 @@ class Learner:
         lines = []
         for place, source in sorted(self._sources.items()):
             if source.rule:
-                lines.append(f"{place}: {_SAID[source.rule]} ({source.rule}, {source.evidence[source.rule]} receipts)")
+                lines.append(f"{place}: {RULES[source.rule]} ({source.rule}, {source.evidence[source.rule]} receipts)")
             else:
                 counted = ", ".join(f"{rule} {n} of {self._evidence_min}" for rule, n in source.evidence.items())
                 lines.append(f"{place}: not learnt yet{', ' if counted else ''}{counted}")
@@ -173,6 +165,12 @@ class Learner:
             if key[0] == "0":
                 self._leading_zero(key)
         return key
+
+    def note_again(self, message_id: str, sent_at: float) -> None:
+        """A message that is still open was named so, by what the store says: what an engine had seen that died.
+        `sent_at`: Unix seconds."""
+        if sent_at > self._forgot_at:
+            self.response_key(message_id)
 
     def _leading_zero(self, key: str) -> None:
         if key[:2] in ("0x", "0X"):
@@ -228,7 +226,7 @@ class Learner:
         if believed:
             return believed[0]
         written = next((one for _, one in ids if one.strip(_STRIPPED)), "").strip(_STRIPPED)
-        return "" if _DECIMAL.fullmatch(written) else written
+        return "" if DECIMAL.fullmatch(written) else written
 
     def judge(self, ids: Ids, hits: Sequence[Hit], now: float = 0.0, again: bool = False) -> str:
         """The candidate to believe, "" for none. Counts what it says about the rules; of one that is asked `again`, not
@@ -252,13 +250,17 @@ class Learner:
         return bool(key) and self.judge(ids, [(key, key, destination_agrees)], now) == key
 
     def _by_what_is_seen(self, ids: Ids, hits: Sequence[Hit], again: bool) -> str:
+        for place, _ in ids:
+            source = self._source(place)
+            if not source.ripe and self._enough(source):
+                source.ripe = self.ripened = True
         sure: dict[Hashable, str] = {}
         fit: dict[Hashable, list[tuple[str, str, str, str]]] = {}
         for place, written in ids:
             one = written.strip(_STRIPPED)
             for key, whose, agrees in hits:
                 rule = relation(one, key)
-                if rule == "exact" and not _DECIMAL.fullmatch(one):
+                if rule == "exact" and not DECIMAL.fullmatch(one):
                     sure[whose] = key
                 elif rule and agrees:
                     fit.setdefault(whose, []).append((place, one, key, rule))
@@ -275,19 +277,22 @@ class Learner:
     def _credible(self, place: str, one: str, key: str, rule: str) -> bool:
         """Whether what was seen so far leaves no other reading of this hit."""
         ours, theirs = self._responses, self._source(place).seen
-        enough = min(len(ours.some), len(theirs.some)) >= self._samples_min
+        enough = self._enough(self._source(place))
         if rule in ("exact", "unpad"):
             digits = len(one.lstrip("0"))
-            if _DECIMAL.fullmatch(one) is None or digits < 2:
+            if DECIMAL.fullmatch(one) is None or digits < 2:
                 return True  # a single digit is the same number in every reading
             return ours.letters == theirs.letters and (digits > SHORT_DIGITS or enough or ours.letters)
         if rule == "casefold":
             opposite = (ours.upper, ours.lower) == (theirs.lower, theirs.upper) and ours.upper != ours.lower
             return len(one) >= LONG_ID or (enough and opposite)
-        if not _telling(rule, one, key):
+        if not telling(rule, one, key):
             return False
         against = {"hex-dec": theirs.letters, "dec-hex": ours.letters}.get(rule, False)
         return not against and (rule == "hex" or enough or len(key) > SHORT_DIGITS)
+
+    def _enough(self, source: Source) -> bool:
+        return min(len(self._responses.some), len(source.seen.some)) >= self._samples_min
 
     def _evidence(self, ids: Ids, key: str, now: float) -> None:
         """The receipt is of the response `key`: what that says of the ids at each place that has no rule yet."""
@@ -295,11 +300,11 @@ class Learner:
             source = self._source(place)
             one = written.strip(_STRIPPED)
             rule = relation(one, key)
-            if source.rule or not rule or not _telling(rule, one, key):
+            if source.rule or not rule or not telling(rule, one, key):
                 continue
-            source.sure |= rule == "exact" and not _DECIMAL.fullmatch(one)
+            source.sure |= rule == "exact" and not DECIMAL.fullmatch(one)
             count = source.evidence.get(rule, 0) + 1
-            wider = {other: n for other, n in source.evidence.items() if rule in _WITHIN.get(other, ())}
+            wider = {other: n for other, n in source.evidence.items() if rule in WITHIN.get(other, ())}
             source.evidence = {**wider, rule: count}
             if count >= self._evidence_min:
                 source.rule, source.since, source.contradictions = rule, now, 0
@@ -317,7 +322,7 @@ class Learner:
             made = self._by_rule(source.rule, one)
             for key, whose, agrees in hits:
                 by_rule = key in made
-                sure = key == one and not _DECIMAL.fullmatch(one)
+                sure = key == one and not DECIMAL.fullmatch(one)
                 if sure or (by_rule and agrees):
                     found[whose] = key
                     source.contradictions = 0
@@ -335,7 +340,7 @@ class Learner:
     def _speaks_against(one: str, key: str) -> bool:
         """Whether a hit by another rule is more than two readings of a small number that meet."""
         rule = relation(one, key)
-        return _telling(rule, one, key) and (rule == "casefold" or len(key) > SHORT_DIGITS)
+        return telling(rule, one, key) and (rule == "casefold" or len(key) > SHORT_DIGITS)
 
     def _contradicted(self, place: str, rule: str, now: float) -> None:
         """One more receipt in a row that a learnt rule cannot explain; `rule` could ("": none).
@@ -348,14 +353,14 @@ class Learner:
         count = source.contradictions
         if count < self._contradictions_max * (SURE_FACTOR if source.sure else 1):
             return
-        if not source.sure and source.rule in _WITHIN.get(rule, ()):
+        if not source.sure and source.rule in WITHIN.get(rule, ()):
             self.news.append(f"{place}: {rule} instead of {source.rule}, as {count} receipts in a row say")
             source.rule, source.evidence, source.since, source.contradictions = rule, {rule: count}, now, 0
             self._changed()
             return
         self.news.append(f"{place}: forgot {source.rule}, {count} receipts in a row spoke against it")
         self._sources[place] = Source(unlearnt=source.unlearnt + 1)
-        self._responses = Seen()
+        self._responses, self._forgot_at = Seen(), now
         self._widths, self._prefixed = [], False
         self._changed()
 
@@ -396,7 +401,7 @@ class Learner:
         """What `rule` makes of a receipt's id, likeliest first."""
         if rule == "exact":
             return [one]
-        decimal, number = _DECIMAL.fullmatch(one), _HEX.fullmatch(one)
+        decimal, number = DECIMAL.fullmatch(one), HEX.fullmatch(one)
         if rule == "hex-dec" and decimal:
             return self._hexes(int(one))
         if rule == "dec-hex" and number:
@@ -410,7 +415,7 @@ class Learner:
     def _all(self, one: str) -> list[str]:
         """What any rule makes of it."""
         keys = [one, one.lower(), one.upper()]
-        number = _HEX.fullmatch(one)
+        number = HEX.fullmatch(one)
         if number is None:
             if one.startswith("0"):
                 keys.append(one.lstrip("0"))
@@ -418,7 +423,7 @@ class Learner:
         if number[1] != one or self._prefixed:
             keys += [number[1], number[1].lower(), f"0x{number[1]}", f"0x{number[1].lower()}"]
         keys += self._padded(number[1].lstrip("0") or "0")
-        if _DECIMAL.fullmatch(one):
+        if DECIMAL.fullmatch(one):
             keys += self._hexes(int(one))
         keys += self._padded(str(int(number[1], 16)))
         return keys
@@ -443,7 +448,7 @@ class Learner:
 
     def keep(self) -> bytes:
         """For the store."""
-        kept = _Kept(VERSION, self._responses, self._sources, self._widths, self._prefixed)
+        kept = _Kept(VERSION, self._responses, self._sources, self._widths, self._prefixed, self._forgot_at)
         return _ENCODER.encode(kept)
 
     def restore(self, blob: bytes) -> None:
@@ -454,40 +459,9 @@ class Learner:
             raise ValueError(f"not what a learner keeps: {error}") from None
         if kept.version != VERSION:
             raise ValueError(f"version {kept.version}, expected {VERSION}")
-        known = all(source.rule in ("", *_SAID) for source in kept.sources.values())
+        known = all(source.rule in ("", *RULES) for source in kept.sources.values())
         if not known:
             raise ValueError("a rule of another version")
         self._responses, self._sources = kept.responses, kept.sources
-        self._widths, self._prefixed = kept.widths, kept.prefixed
+        self._widths, self._prefixed, self._forgot_at = kept.widths, kept.prefixed, kept.forgot_at
         self._changed()
-
-
-def relation(written: str, key: str) -> str:
-    """How an id in a receipt is that of a response: the plainest rule that makes one of the other, or ""."""
-    if written == key:
-        return "exact"
-    if written.casefold() == key.casefold():
-        return "casefold"
-    if written.lstrip("0") == key.lstrip("0") != "":
-        return "unpad"
-    theirs, ours = _HEX.fullmatch(written), _HEX.fullmatch(key)
-    if theirs is None or ours is None:
-        return ""
-    as_hex, ours_as_hex = int(theirs[1], 16), int(ours[1], 16)
-    prefixed = theirs[1] != written or ours[1] != key
-    if as_hex == ours_as_hex and (prefixed or _LETTERED.fullmatch(written) or _LETTERED.fullmatch(key)):
-        return "hex"
-    if _DECIMAL.fullmatch(written) and int(written) == ours_as_hex:
-        return "hex-dec"
-    if _DECIMAL.fullmatch(key) and int(key) == as_hex:
-        return "dec-hex"
-    return ""
-
-
-def _telling(rule: str, one: str, key: str) -> bool:
-    """Whether a pair of ids tells this rule from the others: a letter a-f, or a number not the same in each of them."""
-    if rule in ("exact", "unpad"):
-        return len(one.lstrip("0")) > 1
-    if rule in ("", "casefold"):
-        return bool(rule)
-    return _LETTERED.fullmatch(key if rule == "hex-dec" else one) is not None

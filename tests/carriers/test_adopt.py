@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 
@@ -12,6 +14,8 @@ from smsroute.message import Attempt, Part, Receipted, State
 from smsroute.sim.temperament import Temperament
 from smsroute.smpp import names
 from smsroute.smpp.codec import build_sm
+from smsroute.smpp.learn import Learner
+from smsroute.store.sqlite import open_store
 from tests.house import House, house
 
 ESME = 'acme: {password: {plain: "secret"}, window: 500, rate: 10000/s}'
@@ -51,6 +55,39 @@ async def test_o1_early_receipts_are_found_whatever_form_their_response_has(
         counts = it.engine.ledger.counts
         assert counts.orphans_parked > 50
         assert (counts.delivered, counts.told, len(it.engine.ledger.orphans)) == (300, 300, 0)
+
+
+CASE = Temperament(ids="upper-lower", response_delay="fixed:0.05", receipt_delay="fixed:0.3", first_id=0x50FB0800)
+
+
+async def test_what_was_not_believed_for_want_of_others_is_asked_again_once_there_are_enough(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Ids that differ in case are believed from the sixteenth on: with it those that waited are, too."""
+    one_by_one = attrs.evolve(CASE, receipt_delay="normal:4:1")
+    async with house(tmp_path, carriers={"orange": one_by_one}, esmes=ESME, limits=LIMITS) as it:
+        await it.settle(it.platform(16), 20)
+        counts = it.engine.ledger.counts
+        assert (counts.delivered, counts.orphans_parked, len(it.engine.ledger.orphans)) == (16, 15, 0)
+
+
+async def test_what_the_last_engine_saw_counts_though_power_took_its_notes(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Twelve messages, all parked; power fails, and what was noted of ids is gone. The next engine hears of eight: too
+    few, but for the twelve that are open and their receipts that wait."""
+    async with house(tmp_path, carriers={"orange": CASE}, esmes=ESME, limits=LIMITS) as it:
+        it.platform(12)
+        await trio.sleep(3)
+        assert len(it.engine.ledger.orphans) == 12
+    with closing(open_store(f"sqlite:{tmp_path / 'store'}", "n1")) as store:
+        store.keep("ids/orange", Learner().keep())
+    later = attrs.evolve(CASE, first_id=0x50FB0900)
+    async with house(tmp_path, carriers={"orange": later}, esmes=ESME, limits=LIMITS) as it:
+        await it.settle(it.platform(8), 20)
+        await trio.sleep(3)
+        assert {State(part.state) for part in it.engine.ledger.parts.values()} == {State.DELIVERED}
+        assert len(it.engine.ledger.orphans) == 0
 
 
 async def in_doubt(it: House, said: bytes) -> str:

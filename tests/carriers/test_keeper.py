@@ -14,6 +14,7 @@ from smsroute.message import State
 from smsroute.routing.health import ALIVE
 from smsroute.sim.esme import EsmeSettings
 from smsroute.sim.temperament import Temperament
+from smsroute.smpp.learn import Learner
 from smsroute.store.base import StoreError
 from smsroute.store.sqlite import open_store
 from tests.house import House, house
@@ -82,6 +83,22 @@ async def test_power_off_costs_an_interval_at_most(tmp_path: Path, autojump_cloc
         store.keep("scores/orange", blob)  # as power left it
     async with house(tmp_path, carriers=KIND, esmes=ESME, limits=OFTEN) as it:
         assert usual(it) == known
+
+
+async def test_a_rule_of_ids_is_kept_as_soon_as_it_is_learnt(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The messages that taught it are done, so that an engine killed a moment later could not learn it again from
+    them: it does not wait for the next `score_keep_interval`."""
+    kind = Temperament(ids="hex-dec", response_delay="fixed:0.3", receipt_delay="fixed:2")
+    async with house(tmp_path, carriers={"orange": kind}, esmes=ESME, limits=SELDOM) as it:
+        await it.settle(it.platform(40))
+        blob = it.store.kept("ids/orange")
+        assert blob is not None
+        learner = Learner()
+        learner.restore(blob)
+        assert learner.rule == it.engine.dispatch.stations["orange"].naming.learner.rule == "hex-dec"
+        assert it.store.kept("scores/orange") is None, "these have time"
 
 
 @pytest.mark.parametrize("blob", [b"", b"\x00", b"\x95\x07", bytes(range(200))])

@@ -255,6 +255,23 @@ def test_what_was_learnt_outlives_the_engine(name: str) -> None:
         assert again.keep() == carrier.learner.keep()
 
 
+def test_responses_from_before_a_rule_was_forgotten_say_nothing() -> None:
+    """The carrier wrote hex, then decimal, and the rule was forgotten at 1 s. A restart later, what was sent before is
+    not looked at, so that ids of digits are learnt as before it."""
+    carrier = taught("hex-dec")
+    carrier.scheme = SCHEMES["decimal"][1]
+    for number in range(500_000_000, 500_000_003):
+        carrier.respond(number)
+        carrier.receipt(number)
+    assert carrier.learner.rule == ""
+    again = Learner()
+    again.restore(carrier.learner.keep())
+    again.note_again("1a0c3b4d", 0.5)
+    assert again.keep() == carrier.learner.keep()
+    again.note_again("500000007", 1.5)
+    assert again.keep() != carrier.learner.keep()
+
+
 @pytest.mark.parametrize("blob", [b"", b"\xc1", b"\x95\x02\x80\x80\x90\xc2", b"not msgpack at all"])
 def test_what_is_no_such_thing_is_refused(blob: bytes) -> None:
     """With ValueError, and the learner stays as it was."""
