@@ -50,7 +50,7 @@ class Link:
         """`receive_octets`: the most one read takes."""
         self.session = session
         self.why = ""
-        self.ended_at = math.inf  # monotonic
+        self.ended_at = math.inf  # monotonic; from the moment it is not `up`
         self._stream = stream
         self._clock = clock
         self._limits = limits
@@ -87,8 +87,7 @@ class Link:
 
     def close(self, why: str) -> None:
         """End the link now; what is buffered is dropped."""
-        if not self.why:
-            self.why = why
+        self._end(why)
         self._scope.cancel()
 
     def finish(self, why: str) -> None:
@@ -108,8 +107,7 @@ class Link:
                     await self._flush()
                     nursery.cancel_scope.cancel()
         finally:
-            self.why = self.why or "cancelled"
-            self.ended_at = self._clock.monotonic()
+            self._end("cancelled")
             await trio.aclose_forcefully(self._stream)
         return self.why
 
@@ -198,7 +196,12 @@ class Link:
                 await self._flushed.wait()
             if isinstance(self._stream, trio.SSLStream) and not self.why:
                 await self._stream.aclose()  # TLS has a goodbye of its own; without it a strict peer sees a fault
-        self.why = self.why or self._last_words or self.session.close_reason or "session closed"
+        self._end(self._last_words or self.session.close_reason or "session closed")
+
+    def _end(self, why: str) -> None:
+        if not self.why:
+            self.why = why
+            self.ended_at = self._clock.monotonic()
 
 
 def _said(error: BaseException) -> str:
