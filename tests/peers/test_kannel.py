@@ -86,7 +86,8 @@ def run(tmp_path: Path) -> Iterator[Run]:
                 "long": LONG,
             }
             with start("clients/kannel_boxes.py", task) as peer:
-                # It tells of one part of a long text only, while the others may still wait to be submitted again.
+                peer.until("waits", timeout_s=60)
+                # It had a report of one part of a long text only; the others may still wait to be submitted again.
                 smsc.wait_for(lambda: len(smsc.got) == 1 + PARTS, "every part reaches the carrier", 30)
                 peer.tell({})
                 peer.ended()

@@ -9,6 +9,7 @@ Rules:
 Walk: tests/peers/foreign.py starts it with its task; it tells a line of JSON for each thing it did or saw.
 """
 
+import contextlib
 import http.server
 import json
 import os
@@ -76,9 +77,11 @@ def tell(did: str, **more: object) -> None:
     print(json.dumps({"did": did, **more}), flush=True)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        return door.getsockname()[1]
+def free_ports(*names: str) -> dict[str, int]:
+    """A port each; all are held until each has its own."""
+    with contextlib.ExitStack() as held:
+        doors = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in names]
+        return {name: door.getsockname()[1] for name, door in zip(names, doors, strict=True)}
 
 
 class Callback(http.server.BaseHTTPRequestHandler):
@@ -112,7 +115,7 @@ def until(condition: object, what: str, timeout_s: float = 15.0) -> None:
             pass
         if time.monotonic() > deadline:
             tell("error", error=f"not in time: {what}; {Callback.seen}")
-            print(*(log.read_text()[-3000:] for log in FOLDER.glob("*.log")))
+            print(*(log.read_text()[-30000:] for log in FOLDER.glob("*.log")))
             sys.exit(1)
         time.sleep(0.02)
 
@@ -142,7 +145,7 @@ def send(ports: dict[str, int], of: str, text: str, **fields: str) -> None:
 def main() -> None:
     page = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Callback)
     threading.Thread(target=page.serve_forever, daemon=True).start()
-    ports = {"admin": free_port(), "inner": free_port(), "http": free_port(), "callback": page.server_port}
+    ports = {**free_ports("admin", "inner", "http"), "callback": page.server_port}
     how = TASK.get("how", "transceiver-mode = true")
     tls = {"tls": "true" if "ca" in TASK else "false", "trusts": ""}
     if "ca" in TASK:
@@ -162,6 +165,7 @@ def main() -> None:
         (said,) = reports("0", "mo")
         tell("mo", text=said["answer"], source=said["source"], destination=said["destination"])
     if TASK.get("held"):
+        tell("waits")
         sys.stdin.readline()
     time.sleep(SETTLED_S)
     for of in ("submit", "long"):
