@@ -26,6 +26,7 @@ Rules:
 - An attempt in doubt adopts only where ids are understood: else the receipt may be of another message to that handset,
   whose id it writes in a form nobody knows yet.
 - A receipt asked again is no evidence anew, and is adopted once.
+- What was decided here is a must entry of the journal: while the disk is sick it waits, before whatever comes after it.
 - What a crash left between a response and the Adopted it was to bring is asked at the next start.
 - No pause: slices, and nobody looks while nothing is parked.
 
@@ -170,19 +171,21 @@ class Adoption:
             if station is None or not all(station.naming.knows(one.ids, number, ledger) for one in parked):
                 continue
             pairs = [
-                (orphan_name(orphan), holder, how)
+                (orphan, holder, how)
                 for orphan in parked
                 for holder in holders
                 if (how := agreement(orphan, holder, limits.adopt_skew_s))
             ]
-            receipts = Counter(name for name, _, _ in pairs)
+            receipts = Counter(orphan_name(orphan) for orphan, _, _ in pairs)
             attempts = Counter((part.part_id, index) for _, (part, index), _ in pairs)
-            for name, (part, index), how in pairs:
-                doubted = part.attempts[index].doubted
-                if doubted and receipts[name] == 1 and attempts[part.part_id, index] == 1:
-                    events.append(
-                        Adopted(carrier, name, part.part_id, index, now, f"never answered, but {carrier}'s {how}")
-                    )
+            for orphan, (part, index), how in pairs:
+                name, doubted = orphan_name(orphan), part.attempts[index].doubted
+                if not doubted or receipts[name] > 1 or attempts[part.part_id, index] > 1:
+                    continue
+                if (carrier, name) not in self._adopting:
+                    self._adopting[carrier, name] = orphan
+                    why = f"never answered, but {carrier}'s {how}"
+                    events.append(Adopted(carrier, name, part.part_id, index, now, why))
         return events
 
 

@@ -119,7 +119,9 @@ class Sweep:
             self._round_at = monotonic + limits.sweep_interval_s
             events.extend(self._doubts(now))
             self._queries.look(now)
-            events.extend(self._adoption.round(now))
+            adopted = self._adoption.round(now)
+            if adopted:
+                self._journal.append(adopted, must=True)  # before all that is said of these parts from now on
         events.extend(self._unfetched(now))
         closed = list(islice(self._incomplete(now - limits.parts_missing_s), limits.sweep_parts_max))
         if closed:

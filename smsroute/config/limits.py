@@ -150,6 +150,7 @@ class Limits:
     outbox_ttl_s:               float = seconds(7 * DAY, 1, 90 * DAY, "a receipt nobody fetches is given up")
     mo_repeat_s:                float = seconds(120, 0, 3600, "a carrier sends one again, unanswered for it; 0: off")
     mo_answer_doubt_s:          float = seconds(10, 0.1, 600, "an answer so late, or as near its link's end, is lost")
+    mo_thumb_s:                 float = seconds(1, 0, 60, "by another link so soon after our answer it is a repetition")
     mo_remembered_max:          int   = count(10_000, 1, 1_000_000, "messages from handsets, to know one again")
     mo_first_part_s:            float = seconds(60, 0, 3600, "later parts are sent back: the first has the keyword")
     mo_refused_warning_s:       float = seconds(3600, 1, DAY, "a handset wrote to nobody's number: health warns")

@@ -15,6 +15,7 @@ from smsroute.sim.temperament import Temperament
 from smsroute.smpp import names
 from smsroute.smpp.codec import build_sm
 from smsroute.smpp.learn import Learner
+from smsroute.store.base import StoreError
 from smsroute.store.sqlite import open_store
 from tests.house import House, house
 
@@ -69,6 +70,33 @@ async def test_what_was_not_believed_for_want_of_others_is_asked_again_once_ther
         await it.settle(it.platform(16), 20)
         counts = it.engine.ledger.counts
         assert (counts.delivered, counts.orphans_parked, len(it.engine.ledger.orphans)) == (16, 15, 0)
+
+
+async def test_what_was_found_while_the_disk_was_sick_is_true_once_it_is_well(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Enough ids were seen, those that wait are asked again, and the disk takes nothing: found once, told when it
+    heals."""
+
+    def refuse(name: str) -> None:
+        if name == "append":
+            raise StoreError("full", "no room")
+
+    one_by_one = attrs.evolve(CASE, receipt_delay="normal:4:1")
+    limits = LIMITS.replace("sweep_interval: 100ms", "sweep_interval: 3s")
+    async with house(tmp_path, carriers={"orange": one_by_one}, esmes=ESME, limits=limits) as it:
+        platform, counts = it.platform(16), it.engine.ledger.counts
+        with trio.fail_after(20):
+            await platform.wait_for(lambda esme: esme.report()["told"] == 1)
+        assert len(it.engine.ledger.orphans) == 15
+        it.blocking.refuse = refuse
+        await trio.sleep(5)
+        waiting = it.engine.journal.waiting
+        await trio.sleep(10)
+        assert (counts.delivered, it.engine.journal.waiting) == (1, waiting), "said once, however long it lasts"
+        it.blocking.refuse = None
+        await it.settle(platform, 10)
+        assert (counts.delivered, counts.orphans_adopted, len(it.engine.ledger.orphans)) == (16, 15, 0)
 
 
 async def test_what_the_last_engine_saw_counts_though_power_took_its_notes(

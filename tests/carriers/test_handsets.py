@@ -275,7 +275,26 @@ async def test_the_same_twice_is_told_twice(tmp_path: Path, autojump_clock: trio
         for bind in (0, 1):
             writes(it, b"YES", bind=bind)
             await comes(raw)
+            await trio.sleep(2)
         assert it.engine.handsets.repeated["orange"] == 0
+
+
+async def test_sent_again_by_another_link_before_we_heard_that_the_first_is_dead(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The answer left, its link was cut on the way, and the carrier sends it again by another at once: no handset is so
+    quick, so it is told once. By the same link it is another message: there the answer came before it."""
+    async with house(tmp_path, mo=RULES, bind="mode: transceiver, count: 2") as it:
+        raw = await bound(it)
+        writes(it, b"YES")
+        await comes(raw)
+        await trio.sleep(0.5)
+        writes(it, b"YES", bind=1)
+        assert await silent(raw)
+        assert (it.engine.handsets.repeated["orange"], answered(it)) == (1, (2, 0))
+        for _ in range(2):
+            writes(it, b"NO")
+            await comes(raw)
 
 
 async def test_sent_again_after_a_lost_link(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
