@@ -7,8 +7,8 @@ Rules:
   says so, is the end of it for some carriers (quirks S39).
 - A carrier sends again what we did not answer in time. The same octets from the same carrier are told once when our
   first answer may not have arrived: it left `mo_answer_doubt` or more after the message came, or its link ended so soon
-  after it, or before, or it came by another link before it left or within `mo_thumb` (the first may be dead, and we have
-  not heard of it), or another life of the engine heard it. Else a handset that says YES twice has said it twice.
+  after it, or before, or it came by another link before it left or within `mo_thumb` (the first may be dead, and nobody
+  has told us), or another life of the engine heard it. Else a handset that says YES twice has said it twice.
 - An alert_notification (a handset is there again) goes to the ESME that owns the number it names, if that is bound now:
   nobody answers one, so nothing of it is kept.
 - Parts of a message go where its first part went: only that has the keyword. A later part that comes before it is to

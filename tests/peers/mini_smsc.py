@@ -16,6 +16,7 @@ import itertools
 import socket
 import struct
 import threading
+import time
 from typing import Any, Self
 
 import attrs
@@ -49,9 +50,10 @@ class Numbers:
 class MiniSmsc:
     """See the module. Listens from the `with` on; `port` is a free one."""
 
-    def __init__(self, *, password: str = "pw", word: str = "DELIVRD") -> None:
+    def __init__(self, *, password: str = "pw", word: str = "DELIVRD", receipt_after_s: float = 0.0) -> None:
         self.password = password
         self.word = word
+        self.receipt_after_s = receipt_after_s
         self.says: dict[bytes, tuple[str, bytes]] = {}
         """number -> (to, text): what a handset says once the first message has reached it"""
         self.binds: list[dict[str, Any]] = []
@@ -154,6 +156,7 @@ class MiniSmsc:
             self._say(link, numbers, pdu, to, said)
         if not pdu.registered_delivery & 1:
             return
+        time.sleep(self.receipt_after_s)
         delivered = self.word == "DELIVRD"
         text = (
             f"id:{message_id} sub:001 dlvrd:{'001' if delivered else '000'} submit date:{RECEIPT_DATE} "

@@ -115,7 +115,7 @@ def until(condition: object, what: str, timeout_s: float = 15.0) -> None:
             pass
         if time.monotonic() > deadline:
             tell("error", error=f"not in time: {what}; {Callback.seen}")
-            print(*(log.read_text()[-30000:] for log in FOLDER.glob("*.log")))
+            print(*(log.read_text()[-3000:] for log in FOLDER.glob("*.log")))
             sys.exit(1)
         time.sleep(0.02)
 
