@@ -240,8 +240,15 @@ class World:
             return
         now = self.clock.wall()
         for part in self.engine.ledger.parts.values():
-            if part.state == State.DUE and part.due_at < now - WAIT_S and now < part.expires_at:
-                self.auditor.breach("law 6", f"{part.part_id} has waited {now - part.due_at:.0f} s: {part.why}")
+            waits_s = now - part.due_at
+            if part.state != State.DUE or waits_s <= WAIT_S or now >= part.expires_at:
+                continue
+            station = self.engine.dispatch.stations.get(part.carrier)
+            hold = station.holds.rows.get(part.destination_addr) if station is not None else None
+            if (
+                hold is None or hold.until < trio.current_time() - WAIT_S
+            ):  # else its handset is asked again when it ends
+                self.auditor.breach("law 6", f"{part.part_id} has waited {waits_s:.0f} s: {part.why}")
 
     def unrest(self) -> list[str]:
         """What still moves, in words; empty at rest."""
