@@ -34,7 +34,7 @@ def lives_on(part: Part, index: int) -> bool:
     for at, other in enumerate(part.attempts):
         if at == index or other.withdrawn or other.told:
             continue
-        if other.blame == Blame.OK and (at > index or other.carrier_message_id):
+        if other.blame == Blame.OK and (at > index or other.carrier_message_id or other.lead):
             return True
         if other.blame == -1 and at > index:
             return True

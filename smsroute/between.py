@@ -16,6 +16,7 @@ from __future__ import annotations
 from smsroute.memory import Memory
 from smsroute.message import Noted, Notice, Part, Receipted, Replaced, Tell
 from smsroute.replacing import replaced
+from smsroute.shelves import Counts
 
 
 class Between(Memory):
@@ -28,9 +29,9 @@ class Between(Memory):
         elif part is not None:
             self._fact(part, event.at, "its sender replaced it")
 
-    def _on_the_way(self, part: Part, event: Receipted) -> None:
+    def _on_the_way(self, part: Part, event: Receipted, counts: Counts) -> None:
         """A receipt that is no last word, or that nobody understands."""
-        self.counts.receipts_intermediate += 1
+        counts.receipts_intermediate += 1
         if part.final:
             return
         self._fact(part, event.at, f"{event.carrier} says {event.word}")

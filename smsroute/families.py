@@ -15,12 +15,12 @@ Walk: owned by `ledger`; its checkpoint keeps the pins; `carriers/dispatch` asks
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
 
-from smsroute.message import Part, Receipted, State, Tell, Verdict
+from smsroute.message import DUE, Part, Receipted, State, Tell, Verdict
 
 WORST: Final = (
     State.REJECTED,
@@ -156,6 +156,24 @@ class Families:
         """The other parts of its message, by id: in the order they came."""
         members = self._members.get(part.message_id)
         return [] if members is None else [members[one] for one in sorted(members) if one != part.part_id]
+
+    def led(self, lead: Part, index: int) -> Iterator[tuple[Part, int]]:
+        """The parts in memory whose words went in the submit of this attempt of `lead`, each with the index of its own
+        attempt."""
+        attempt = lead.attempts[index]
+        members = self._members.get(lead.message_id, {}) if attempt.led else {}
+        for part_id in attempt.led:
+            part = members.get(part_id)
+            own = part.attempts if part is not None else ()
+            for at in range(len(own) - 1, -1, -1):
+                if own[at].lead == lead.part_id and own[at].at == attempt.at and own[at].bind == attempt.bind:
+                    yield members[part_id], at
+                    break
+
+    def due(self, message_id: str) -> Part | None:
+        """The first of its parts that waits to be sent."""
+        members = self._members.get(message_id, {})
+        return min((one for one in members.values() if one.state == DUE), key=lambda one: one.part_id, default=None)
 
     def asked(self, part: Part) -> bool:
         """Whether its ESME asked for a receipt of it, or of a sister that is in memory."""

@@ -114,9 +114,14 @@ class Ledger(Receipting):
             if not self._move(part, CAUSE_ATTEMPTED):
                 continue
             self.counts.attempted += 1
-            part.attempts.append(
-                Attempt(event.at, event.carrier, event.bind, event.route, event.reason, cost=event.cost)
-            )
+            attempt = Attempt(event.at, event.carrier, event.bind, event.route, event.reason, cost=event.cost)
+            part.attempts.append(attempt)
+            if event.merged:
+                lead = event.part_ids[0]
+                if part.part_id == lead:
+                    attempt.led = tuple(event.part_ids[1:])
+                else:
+                    attempt.lead = lead
             part.carrier = event.carrier
             part.route = event.route
             if part.multipart:
@@ -204,7 +209,8 @@ class Ledger(Receipting):
             self._end(part, event.at, f"taken by the carrier{why}", "")
         key = event.key or event.carrier_message_id
         if not key:
-            self.unnamed.add(part, event.attempt)
+            if not attempt.lead:
+                self.unnamed.add(part, event.attempt)
         else:
             self._named(part, event.attempt, key)
             void = self.ids.void and (attempt.carrier, key) in self.ids.void
@@ -275,7 +281,7 @@ class Ledger(Receipting):
             waited = part.state == SUBMITTED
             if self._move(part, event.cause):
                 self._end(part, event.at, event.why, event.err)
-                if waited:
+                if waited and not part.attempts[-1].lead:  # else that one is counted
                     self.noticed.append(Noticed("unheard", part.carrier, part.destination_addr, part))
 
     def _told(self, event: Told) -> None:

@@ -292,7 +292,7 @@ class Orphans:
 
 def nameless(attempt: Attempt) -> bool:
     """Whether its carrier has it, or may, and no id was ever heard: it is in doubt, or was taken under none (M11)."""
-    if attempt.carrier_message_id or attempt.withdrawn:
+    if attempt.carrier_message_id or attempt.withdrawn or attempt.lead:
         return False
     return attempt.blame == OK or (attempt.blame == -1 and bool(attempt.doubted))
 

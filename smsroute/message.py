@@ -66,6 +66,8 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
     cost: float = 0.0  # of a part by that route and carrier as the config had it then, in its one currency
     named_at: float = 0.0  # when its receipt, and no response, brought its id
     told_by: float = 0.0  # later its carrier sends no receipt (`receipt_within`); 0 = validity and grace say
+    lead: str = ""  # the part whose submit bore this one's words, all parts merged: that one has the carrier's id
+    led: tuple[str, ...] = ()  # of the lead: the parts whose words its submit bore beside its own, in order
 
 
 class Verdict(msgspec.Struct, array_like=True, gc=False, frozen=True):
@@ -210,6 +212,7 @@ class Attempted(Event, tag=3, frozen=True):
     reason: str
     part_ids: list[str]
     cost: float = 0.0  # of each of them, by this route and carrier
+    merged: bool = False  # all parts of a message, in order, in one submit: that of the first
 
 
 class Withdrawn(Event, tag=4, frozen=True):

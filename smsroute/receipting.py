@@ -21,6 +21,7 @@ from smsroute.between import Between
 from smsroute.matching import nameless
 from smsroute.memory import Noticed
 from smsroute.message import ACCEPTED, DELIVERED, OK, STATE_OF_RECEIPT, SUBMITTED, Adopted, OrphansAged, Part, Receipted
+from smsroute.shelves import Counts
 
 LATE_MAX: Final = 10_000
 """Facts of parts that left memory, kept between two checkpoints; more are only counted."""
@@ -99,24 +100,31 @@ class Receipting(Between):
             self._late.append((part_id, _after_the_end(event)))
 
     def _receipt(self, part: Part, index: int, event: Receipted, at: float) -> None:
-        """See `_judged`; what speaks for a whole message, and ends its own part, ends the sisters too. (A part that had
-        ended before may be gone from a replay's memory: what it would say of its sisters there nobody could tell.)"""
+        """See `_judged`; what speaks for a whole message, and ends its own part, ends the sisters too; what speaks of a
+        submit speaks of all parts it bore. (A part that had ended before may be gone from a replay's memory: what it
+        would say of its sisters there nobody could tell.)"""
         ended_before = part.final
-        self._judged(part, index, event, at)
-        if event.whole and part.message_id and part.final and not ended_before:
+        self._judged(part, index, event, at, self.counts)
+        if ended_before:
+            return
+        if part.attempts and part.attempts[index].led:
+            for sister, own in self.families.led(part, index):
+                if not sister.final:
+                    self._judged(sister, own, event, at, Counts())  # one receipt is counted once
+                    self.counts.receipts_of_sisters += sister.final
+        elif event.whole and part.message_id and part.final:
             self._for_all(part, event, at)
 
-    def _judged(self, part: Part, index: int, event: Receipted, at: float) -> None:
+    def _judged(self, part: Part, index: int, event: Receipted, at: float, counts: Counts) -> None:
         """`index`: the attempt it speaks of. `at`: now; an orphan came earlier, and what it ends ends now."""
-        counts = self.counts
         if self._frozen:
             self._before(part.part_id)
         self._changed[part.part_id] = part
         cause = STATE_OF_RECEIPT.get(event.state)
         if cause is None:
-            self._on_the_way(part, event)
+            self._on_the_way(part, event, counts)
         elif part.state == event.state:
-            self._again(part, index, event)
+            self._again(part, index, event, counts)
         elif part.state == ACCEPTED:  # nobody asked, the carrier tells all the same
             counts.receipts_matched += 1
             self._fact(part, event.at, f"{event.carrier} says {event.word} {event.err}")
@@ -163,16 +171,16 @@ class Receipting(Between):
             self.counts.receipts_of_sisters += 1
             self._end(part, at, f"receipt from {event.carrier} for the whole message: {event.word}", event.err)
 
-    def _again(self, part: Part, index: int, event: Receipted) -> None:
+    def _again(self, part: Part, index: int, event: Receipted, counts: Counts) -> None:
         """A receipt says what the part is: the same one again, or that of another attempt, which tells a person why a
         handset got it twice."""
         told = any(attempt.told for attempt in part.attempts)
         if not told or part.attempts[index].told:
-            self.counts.receipts_duplicate += 1
+            counts.receipts_duplicate += 1
             return
         part.attempts[index].told = event.state
-        self.counts.receipts_superseded += 1
-        self.counts.delivered_twice += event.state == DELIVERED
+        counts.receipts_superseded += 1
+        counts.delivered_twice += event.state == DELIVERED
         self._fact(part, event.at, f"{event.carrier} says {event.word} {event.err} of attempt {index + 1} too")
 
     def _orphans_aged(self, event: OrphansAged) -> None:

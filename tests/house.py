@@ -132,7 +132,7 @@ async def house(
     tmp_path: Path,
     *,
     carriers: Mapping[str, Temperament] | None = None,
-    carrier: str = "window: 20, rate: 500/s",
+    carrier: str | Mapping[str, str] = "window: 20, rate: 500/s",
     bind: str = "mode: transceiver",
     routes: str = "",
     mo: str = "",
@@ -140,7 +140,8 @@ async def house(
     limits: str = LIMITS,
     seed: str = "house",
 ) -> AsyncIterator[House]:
-    """An engine that is ready, and its carriers, until the block ends; then it is drained and stopped."""
+    """An engine that is ready, and its carriers, until the block ends; then it is drained and stopped. `carrier`: keys
+    of all carriers, or of each."""
     carriers = {"orange": Temperament()} if carriers is None else carriers
     names_ = list(carriers)
     first, *others = names_
@@ -150,7 +151,8 @@ async def house(
     )
     hosts = {name: f"10.0.2.{number}" for number, name in enumerate(names_, 1)}
     rows = "\n".join(
-        f"  {name}: {{system_id: smsroute, password: {{plain: pw}}, {carrier}, "
+        f"  {name}: {{system_id: smsroute, password: {{plain: pw}}, "
+        f"{carrier if isinstance(carrier, str) else carrier[name]}, "
         f'binds: [{{address: "{host}:3001", {bind}}}]}}'
         for name, host in hosts.items()
     )

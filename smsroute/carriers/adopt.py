@@ -199,7 +199,10 @@ def agreement(orphan: Receipted, holder: Holder, skew_s: float) -> str:
         return ""
     quoted = _letters(orphan.text)
     if quoted and len(part.body) > part.text_at:  # else its text was let go when it ended: it speaks neither way
-        if not _letters(_said(part)).startswith(quoted):
+        said = _letters(_said(part))
+        if part.attempts[index].led:  # its submit said more than this part
+            quoted = quoted[: len(said)]
+        if not said.startswith(quoted):
             return ""
         if len(quoted) >= TEXT_CHARACTERS_MIN:
             return "receipt quotes its text"

@@ -17,8 +17,10 @@ Walk: `carriers/dispatch` hands over what `carriers/bind` received; events go to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, Protocol, cast
+
+from msgspec import structs
 
 from smsroute.carriers.adopt import Adoption
 from smsroute.carriers.bind import Bind, Row
@@ -79,21 +81,13 @@ class Answers:
                     holds.answered(part.destination_addr)
                 message_id = response_message_id(response.body)
                 key = naming.response_key(message_id, part.destination_addr)
-                awaits = for_all and awaits_for_all(self._board.ledger, bind.carrier, part)
+                if part.attempts[attempt].led:
+                    awaits = self._board.ledger.families.asked(part)
+                else:
+                    awaits = for_all and awaits_for_all(self._board.ledger, bind.carrier, part)
                 named = key if key != message_id else ""
-                events.append(
-                    Responded(
-                        part.part_id,
-                        attempt,
-                        wall,
-                        OK,
-                        0,
-                        message_id,
-                        named,
-                        silent=silent,
-                        awaits=awaits,
-                        within_s=within_s,
-                    )
+                event = Responded(
+                    part.part_id, attempt, wall, OK, 0, message_id, named, 0.0, "", "", silent, awaits, within_s
                 )
                 if len(response.body) > len(message_id) + 1:
                     self._congestion_state(station, response, monotonic)
@@ -113,7 +107,10 @@ class Answers:
                 elif holds is not None:
                     ask = holds.unheard if said.blame == Blame.THROTTLED else holds.answered
                     ask(part.destination_addr)
-                events.append(self._refused(part, attempt, response.command_status, said, wall))
+                event = self._refused(part, attempt, response.command_status, said, wall)
+            if part.attempts[attempt].led:  # before it: a receipt that waits for its id speaks of them too
+                events.extend(self._of_led(part, event))
+            events.append(event)
         for network, times in taken.items():
             receipts = asked.get(network, 0)
             latency_s, newest = bind.ears.waited_s(min(times), monotonic), max(times)
@@ -125,6 +122,11 @@ class Answers:
             adopted = self._board.adoption.named(bind.carrier.name, parts, wall)
             if adopted:
                 self._board.journal.append(adopted, must=True)
+
+    def _of_led(self, lead: Part, event: Responded) -> Iterator[Responded]:
+        """What is said of a submit is said of each part whose words it bore; its id is that of its own part."""
+        for part, attempt in self._board.ledger.families.led(lead, event.attempt):
+            yield structs.replace(event, part_id=part.part_id, attempt=attempt, carrier_message_id="", key="")
 
     def _congestion_state(self, station: Station, response: Response, monotonic: float) -> None:
         """What a v5 carrier says of its own load (TLV congestion_state, SMPP 5.0 section 4.8.4.18)."""
@@ -168,7 +170,7 @@ class Answers:
         retry_at = GIVE_UP if other is None else wall
         blame = Blame.PERMANENT_MESSAGE
         event = Responded(part.part_id, attempt, wall, blame, UNFIT, "", "", retry_at, other or "", why)
-        self._board.journal.append([event], must=True)
+        self._board.journal.append([*self._of_led(part, event), event], must=True)
 
     def timed_out(self, bind: Bind, rows: Sequence[Row]) -> None:
         """Nobody answered in time."""
@@ -188,7 +190,13 @@ class Answers:
             parts = sum(row[2] == network for row in rows)
             timeout_s = bind.carrier.response_timeout_s
             station.answered(bind.label, network, Blame.UNKNOWN, timeout_s, now, parts, now)
-        part_ids = [part.part_id for part, attempt, _ in rows if attempt == len(part.attempts) - 1]
+        led = self._board.ledger.families.led
+        part_ids = [
+            one.part_id
+            for part, index, _ in rows
+            for one, at in ((part, index), *led(part, index))
+            if at == len(one.attempts) - 1
+        ]
         self._board.journal.append([Doubted(clock.wall(), part_ids, why)], must=True)
 
 

@@ -22,6 +22,7 @@ from smsroute.message import ATTEMPTED, Part, Withdrawn
 from smsroute.policy.loops import Loops
 from smsroute.ports import Ports
 from smsroute.smpp.codec import parse_sm
+from smsroute.smpp.merge import merge
 from smsroute.smpp.rewrite import Unfit, rewrite
 from smsroute.store.journal import Journal
 
@@ -52,23 +53,48 @@ class Departures:
             if attempt is not None and part.state == ATTEMPTED and attempt.bind == bind.name:
                 rows.append((part, len(part.attempts) - 1, network))
         if len(rows) < len(part_ids):
-            self._overtaken(bind, part_ids, rows)
+            self._overtaken(bind, part_ids, rows, len(part_ids) - len(rows))
         if self._board.loops.on:
             self._mark_anew(rows)
-        bodies = [self._body(bind, part) for part, _, _ in rows]
+        self._go(bind, network, rows, [self._body(bind, part) for part, _, _ in rows])
+
+    def launch_merged(self, bind: Bind, network: str, part_ids: list[str]) -> None:
+        """Write all parts of a message, whose attempts are durable, as one submit, in the place reserved for it."""
+        ledger = self._board.ledger
+        lead, *others = (ledger.parts[part_id] for part_id in part_ids)
+        row: Row = (lead, len(lead.attempts) - 1, network)
+        together = lead.state == ATTEMPTED and [one for one, _ in ledger.families.led(*row[:2])] == others
+        if not together or any(one.state != ATTEMPTED for one in others):
+            self._overtaken(bind, part_ids, [], 1)
+            return
+        try:
+            body = merge([ledger.parts[part_id].body for part_id in part_ids])
+        except Unfit:  # it was replaced while it was written down
+            self._overtaken(bind, part_ids, [], 1)
+            return
+        if self._board.loops.on:  # a text that its sender never wrote so
+            said = parse_sm(body)
+            mark = self._board.loops.mark(said.source_addr, said.destination_addr, said.user_data(), lead.esme)
+            self._board.loops.sent([mark] if mark else [], lead.esme)
+        asks = ledger.families.asked(lead) or bind.carrier.receipts == "always"
+        self._go(bind, network, [row], [_asking(body, 1 if asks else 0)])
+
+    def _go(self, bind: Bind, network: str, rows: list[Row], bodies: list[bytes]) -> None:
+        """Write them as their carrier wants them. Those on a bind that is gone never left."""
         if bind.form is not None:
             rows, bodies = self._written(bind, rows, bodies)
         if rows and not bind.launch(rows, bodies):
             wall = self._board.ports.clock.wall()
-            unsent = [part.part_id for part, _, _ in rows]
+            unsent = [part_id for part, at, _ in rows for part_id in (part.part_id, *part.attempts[at].led)]
             self._board.journal.append([Withdrawn(wall, unsent, f"{bind.name} went down before it left")], must=True)
             station = self._board.stations.get(bind.carrier.name)
             if station is not None:  # a probe that never left would time out, and count as failed
                 station.dossier.probe_withdrawn(network, self._board.ports.clock.monotonic(), bind.label)
 
-    def _overtaken(self, bind: Bind, part_ids: list[str], rows: list[Row]) -> None:
-        """Some ended, or were taken elsewhere after all, while their attempt was written down: it stays here."""
-        bind.release(len(part_ids) - len(rows))
+    def _overtaken(self, bind: Bind, part_ids: list[str], rows: list[Row], places: int) -> None:
+        """Some ended, or were taken elsewhere after all, while their attempt was written down: it stays here, and the
+        `places` reserved for it are free."""
+        bind.release(places)
         leaving = {part.part_id for part, _, _ in rows}
         stays = [part_id for part_id in part_ids if part_id not in leaving]
         why = "it was overtaken while it was written down"
@@ -107,14 +133,14 @@ class Departures:
         """The submit_sm body as this carrier gets it: the ESME's own, but for what its contract with us asks."""
         if part.parts > 1 and bind.carrier.dialect.receipts_on != "every":
             asks = awaits_for_all(self._board.ledger, bind.carrier, part) or bind.carrier.receipts == "always"
-            return _asking(part, 1 if asks else 0)
+            return _asking(part.body, 1 if asks else 0)
         if part.wants_receipt != 1 and (part.matters or bind.carrier.receipts == "always"):
             # An ESME that asks for failures only, or for successes, or to be told of a whole message, is told so by us:
             # we need to hear of every end.
-            return _asking(part, 1)
+            return _asking(part.body, 1)
         return part.body
 
 
-def _asking(part: Part, registered_delivery: int) -> bytes:
-    at = parse_sm(part.body).registered_delivery_at
-    return part.body[:at] + bytes(((part.body[at] & ~3) | registered_delivery,)) + part.body[at + 1 :]
+def _asking(body: bytes, registered_delivery: int) -> bytes:
+    at = parse_sm(body).registered_delivery_at
+    return body[:at] + bytes(((body[at] & ~3) | registered_delivery,)) + body[at + 1 :]

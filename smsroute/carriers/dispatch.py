@@ -1,8 +1,8 @@
 """Dispatch: from a due part to a bind, and what to do when there is no room.
 
 NAME
-    Dispatch.takeoff() -> Flight (new parts, from `esmes/accept`); Dispatch.run() (parts that wait); `carriers/answers`
-    (what carriers said).
+    Dispatch.takeoff() -> `flight.Flight` (new parts, from `esmes/accept`); Dispatch.run() (parts that wait);
+    `carriers/answers` (what carriers said).
 
 WALK
     due part -> routing.table (which rule) -> routing.decide (which carrier, why) -> a place reserved on a bind
@@ -42,16 +42,18 @@ from smsroute.carriers.adopt import Adoption
 from smsroute.carriers.answers import Answers
 from smsroute.carriers.bind import Bind, Query, Row
 from smsroute.carriers.departure import Departures
+from smsroute.carriers.flight import Flight, Pin
 from smsroute.carriers.hearing import Hearing
-from smsroute.carriers.lanes import Lanes, Round
+from smsroute.carriers.lanes import Lanes
 from smsroute.carriers.query import Queries
 from smsroute.carriers.receipts import Receipts
 from smsroute.carriers.roster import Roster
+from smsroute.carriers.rounds import Round
 from smsroute.carriers.station import Station
 from smsroute.carriers.sweep import Sweep
 from smsroute.config import Config
 from smsroute.ledger import Ledger
-from smsroute.message import AnyEvent, Attempted, Part
+from smsroute.message import ATTEMPTED, Part
 from smsroute.policy.loops import Loops
 from smsroute.ports import Ports
 from smsroute.routing import decide
@@ -60,117 +62,10 @@ from smsroute.routing.table import Rule, Table
 from smsroute.routing.views import CarrierView
 from smsroute.smpp.codec import Pdu
 from smsroute.smpp.session import Response
-from smsroute.store.base import StoreError
 from smsroute.store.journal import Journal
 
 Decided = Callable[[tuple[str, str, int], Mapping[str, CarrierView], Plan, Plan | None], None]
 """Told of each plan: its key, what it was made of, the plan, and the one before (`ops/decisions`)."""
-
-Pin = tuple[str, str]
-"""The carrier and bind that a multipart message took."""
-
-
-class Flight:
-    """Parts on their way to binds: reserved, then durable, then gone."""
-
-    __slots__ = ("_dispatch", "_loads", "_now", "_pins", "_rows", "_wall")
-
-    def __init__(self, dispatch: Dispatch, now: float, wall: float) -> None:
-        self._dispatch = dispatch
-        self._now = now
-        self._wall = wall
-        self._loads = {name: station.in_flight + station.queued for name, station in dispatch.stations.items()}
-        self._rows: dict[tuple[Bind, str, str, str], list[str]] = {}
-        self._pins: list[str] = []
-
-    def place(
-        self,
-        part_id: str,
-        destination_addr: str,
-        source_addr: str,
-        esme: str,
-        message_class: int,
-        data_coding: int,
-        multipart: str,
-    ) -> tuple[str, str] | None:
-        """(route, carrier) of a new part, its place reserved when there is room now; None when no route leads there."""
-        dispatch, now = self._dispatch, self._now
-        rule = dispatch.table.match(destination_addr, source_addr, esme, message_class, data_coding, self._wall)
-        if rule is None:
-            return None
-        pin = dispatch.pin(multipart) if multipart else None
-        if pin is not None:
-            carrier, reason = pin[0], f"with its other parts on {pin[1]}"
-        else:
-            carrier, reason = dispatch.choose(rule, message_class, now, self._loads, esme, destination_addr)
-        self._loads[carrier] += 1
-        dispatch.stations[carrier].inflow.count += 1
-        if not dispatch.draining and dispatch.lanes.passes(carrier, message_class, esme, destination_addr):
-            station = dispatch.stations[carrier]
-            if not station.drained and station.blocked(esme, message_class, destination_addr, now) is None:
-                if pin is None:
-                    bind = station.bind_with_room(now, rule.route, message_class, multipart)
-                else:
-                    bind = station.bind_named(pin[1], now)
-                if bind is not None and station.admit(esme, message_class, destination_addr, now):
-                    self.add(part_id, bind, rule.route.name, rule.network, reason, multipart)
-        return rule.route.name, carrier
-
-    def book(
-        self, destination_addr: str, source_addr: str, esme: str, message_class: int, data_coding: int, at: float
-    ) -> tuple[str, str] | None:
-        """(route, carrier) of a part that is sent later, at `at` (Unix seconds); it is asked again when that has come,
-        so nothing is reserved. None when no route leads there."""
-        dispatch = self._dispatch
-        rule = dispatch.table.match(destination_addr, source_addr, esme, message_class, data_coding, at)
-        if rule is None:
-            return None
-        return rule.route.name, dispatch.plan(rule, message_class, self._now).best.carrier
-
-    def long_form(
-        self, destination_addr: str, source_addr: str, esme: str, message_class: int, data_coding: int, at: float
-    ) -> str:
-        """How carriers of its route, at `at` (Unix seconds), want a message of several parts: "udh", "udh16" when one
-        of them counts in 16 bits; "" when all take it as it comes."""
-        dispatch = self._dispatch
-        rule = dispatch.table.match(destination_addr, source_addr, esme, message_class, data_coding, at)
-        entries = (*rule.route.carriers, *rule.route.backup) if rule is not None else ()
-        wishes = {dispatch.stations[entry.carrier].carrier.submit.long for entry in entries} - {"as-is"}
-        return "" if not wishes else "udh16" if "udh16" in wishes else "udh"
-
-    def add(self, part_id: str, bind: Bind, route: str, network: str, reason: str, multipart: str) -> None:
-        """Reserve a place on `bind` for a part."""
-        bind.reserve()
-        key = (bind, route, network, reason)
-        rows = self._rows.get(key)
-        if rows is None:
-            rows = self._rows[key] = []
-        rows.append(part_id)
-        if multipart:
-            self._dispatch.pins[multipart] = (bind.carrier.name, bind.name)
-            self._pins.append(multipart)
-
-    def attempts(self, wall: float) -> list[AnyEvent]:
-        """What makes them durable. `wall`: Unix seconds."""
-        costs = self._dispatch.costs
-        return [
-            Attempted(wall, carrier, bind.name, route, reason, part_ids, costs.get((route, carrier), 0.0))
-            for (bind, route, _, reason), part_ids in self._rows.items()
-            for carrier in (bind.carrier.name,)
-        ]
-
-    def leave(self, error: StoreError | None) -> None:
-        """Durable: write them. Not durable: give the places back, and that of a probe too."""
-        for (bind, _, network, _), part_ids in self._rows.items():
-            if error is None:
-                self._dispatch.departures.launch(bind, network, part_ids)
-            else:
-                bind.release(len(part_ids))
-                station = self._dispatch.stations.get(bind.carrier.name)
-                if station is not None:  # else its carrier left while the disk was asked
-                    station.dossier.probe_withdrawn(network, self._now, bind.label)
-        for multipart in self._pins:
-            self._dispatch.pins.pop(multipart, None)  # from here the ledger knows
 
 
 class Dispatch:
@@ -186,6 +81,8 @@ class Dispatch:
         self.table = Table.of(config)
         self.costs = _costs(config)
         self.pins: dict[str, Pin] = {}
+        self.meetings: dict[str, str] = {}  # carriers where parts about to be accepted wait for the others
+        self.merges = _merges(config)
         self.loops = Loops(config.limits.loop_window_s, config.limits.loop_marks_max)
         self.tried = trio.Event()
         self._wakes: dict[str, trio.Event] = {}
@@ -231,6 +128,7 @@ class Dispatch:
         """Carriers and routes as a new config has them. Its limits are those of the old one."""
         self.table = table
         self.costs = _costs(config)
+        self.merges = _merges(config)
         self._sweep.adopt(config.routes)
         self._plans = {}
         self._roster.adopt(config.carriers, self.ports.clock.monotonic())
@@ -283,13 +181,21 @@ class Dispatch:
         return plan
 
     def choose(
-        self, rule: Rule, message_class: int, now: float, loads: Mapping[str, int], esme: str, to: str
+        self,
+        rule: Rule,
+        message_class: int,
+        now: float,
+        loads: Mapping[str, int],
+        esme: str,
+        to: str,
+        multipart: str = "",
     ) -> tuple[str, str]:
         """(carrier, reason) for one part; where it waits, when nobody may take it now. `loads`: parts at each
         carrier."""
         plan = self.plan(rule, message_class, now)
         for probe in plan.probes:
-            goes = self.stations[probe.carrier].blocked(esme, message_class, to, now) is None
+            station = self.stations[probe.carrier]
+            goes = station.blocked(esme, message_class, to, now) is None and not (multipart and station.merges)
             if goes and self.lanes.idle(probe.carrier) and self.claim_probe(probe.carrier, rule, now):
                 return probe.carrier, probe.reason
         ranked = decide.pick(plan, self._rng, loads) or plan.waiting
@@ -309,7 +215,7 @@ class Dispatch:
 
     def other_carrier(self, part: Part, tried: set[str]) -> str | None:
         """Another carrier of the part's route that may take it now, the best first; None when there is none."""
-        if part.multipart and self.pin(part.multipart) is not None:
+        if part.multipart and self._tied(part):
             return None
         rule = self.rule(part)
         if rule is None:
@@ -317,6 +223,22 @@ class Dispatch:
         now = self.ports.clock.monotonic()
         names = [ranked.carrier for ranked in self.plan(rule, part.message_class, now).choices]
         return next((name for name in names if name not in tried and self.stations[name].takes(part, now)), None)
+
+    def _tied(self, part: Part) -> bool:
+        """Whether a part under way may not leave its carrier: others of its message have gone there (law 8)."""
+        known = self.ledger.multiparts.get(part.multipart)
+        itself = 1 + len(part.attempts[-1].led) if part.state == ATTEMPTED else 0
+        return self.pin(part.multipart) is not None and (known is None or known.went > itself)
+
+    def meeting(self, multipart: str) -> str | None:
+        """The carrier where parts of this message wait for the others, to go as one."""
+        carrier = self.meetings.get(multipart)
+        if carrier is None:
+            known = self.ledger.multiparts.get(multipart)
+            waiting = self.ledger.families.due(known.message_id) if known is not None and known.message_id else None
+            carrier = waiting.carrier if waiting is not None else None
+        station = self.stations.get(carrier) if carrier is not None else None
+        return carrier if station is not None and station.merges else None
 
     def pin(self, multipart: str) -> Pin | None:
         """Where this multipart message went, or is about to."""
@@ -456,6 +378,10 @@ class Dispatch:
 
     def _check_quiet(self) -> None:
         self._quiet.set()
+
+
+def _merges(config: Config) -> bool:
+    return any(carrier.submit.long == "payload" for carrier in config.carriers.values())
 
 
 def _costs(config: Config) -> dict[tuple[str, str], float]:

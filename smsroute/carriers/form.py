@@ -30,7 +30,7 @@ def form_of(carrier: Carrier, limits: Limits) -> Form | None:
         service_type=said.service_type,
         alphabet=said.alphabet,
         data_codings=said.data_codings,
-        long="udh16" if old and said.long in ("as-is", "sar") else said.long,
+        long="udh16" if old and said.long in ("as-is", "sar", "payload") else said.long,
         tlvs=tuple(said.tlvs.items()),
         without_tlvs=old,
     )

@@ -36,20 +36,19 @@ Walk: `carriers/dispatch` calls `pick` for each carrier's task, and `passes` for
 
 from __future__ import annotations
 
-import heapq
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final, Protocol
 
 from smsroute.carriers.bind import Bind
+from smsroute.carriers.company import company, incomplete
+from smsroute.carriers.rounds import Round, Side
 from smsroute.carriers.station import Station
 from smsroute.config import Limits
 from smsroute.lane import Key, Lane
 from smsroute.ledger import Ledger
-from smsroute.message import AnyEvent, Blame, MessageClass, Moved, Part
+from smsroute.message import AnyEvent, Blame, MessageClass, Part
 from smsroute.policy.caps import words
-from smsroute.policy.turns import Turns
 from smsroute.ports import Ports
 from smsroute.routing.decide import Plan, Ranked
 from smsroute.routing.table import Rule
@@ -62,6 +61,9 @@ TIED_PART: Final = 4
 REFUSALS: Final = frozenset(map(int, (Blame.CONGESTED, Blame.TRANSIENT, Blame.PERMANENT_ROUTE)))
 """Answers after which another carrier may be asked."""
 
+MERGE_LOOKS: Final = 10
+"""What waits for the other parts of its message is looked at so often in `merge_wait_s`; the last to come takes all."""
+
 REST: Final[Key] = ("rest",)
 """More wait than one batch: nothing stands aside under it, it only says that the next round follows at once."""
 
@@ -70,6 +72,7 @@ class Flight(Protocol):
     """What lanes need of `carriers/dispatch.Flight`."""
 
     def add(self, part_id: str, bind: Bind, route: str, network: str, reason: str, multipart: str) -> None: ...
+    def merge(self, message: Sequence[Part], bind: Bind, route: str, network: str, reason: str) -> None: ...
     def attempts(self, wall: float) -> list[AnyEvent]: ...
 
 
@@ -87,78 +90,12 @@ class Board(Protocol):
     def claim_probe(self, carrier: str, rule: Rule, now: float) -> bool: ...
 
 
-class Round:
-    """One look through a carrier's lanes. `now`: monotonic seconds; `wall`: Unix seconds."""
-
-    __slots__ = ("aside", "full", "held", "moved", "now", "sent", "taken", "tied", "wall")
-
-    def __init__(self, now: float, wall: float) -> None:
-        self.now = now
-        self.wall = wall
-        self.full = False  # no bind has room, or pace is used up
-        self.sent = 0
-        self.tied = 0  # parts that wait for room on the one bind they may take, while others have room
-        self.held: set[tuple[str, str, int]] = set()  # (route, network, class) that can go nowhere just now
-        self.aside: list[tuple[Part, Key]] = []  # parts that room would not help
-        self.moved: dict[tuple[str, str, str], list[str]] = {}  # (carrier, route, reason) -> parts
-        self.taken: Counter[str] = Counter()  # parts moved to each carrier
-
-    @property
-    def changed(self) -> bool:
-        """Whether any part went, moved or stood aside: else another look would find the same."""
-        return bool(self.sent or self.moved or self.aside)
-
-    def move(self, part: Part, carrier: str, route: str, reason: str) -> None:
-        """This part changes queue."""
-        self.taken[carrier] += 1
-        self.moved.setdefault((carrier, route, reason), []).append(part.part_id)
-
-    def moves(self) -> list[AnyEvent]:
-        """The events that say so."""
-        return [
-            Moved(self.wall, part_ids, carrier, route, reason)
-            for (carrier, route, reason), part_ids in self.moved.items()
-        ]
-
-
-class _Side:
-    """What one carrier's lanes need to remember between two looks."""
-
-    __slots__ = ("due", "follow", "look_at", "turns", "when")
-
-    def __init__(self, floor_share: float) -> None:
-        self.turns = Turns(floor_share)
-        self.look_at = 0.0  # when those behind parts that wait for room are looked at again
-        self.due: list[tuple[float, int, Key]] = []  # a heap of what stands aside, by when it is looked at again
-        self.when: dict[tuple[int, Key], float] = {}  # the one entry of the heap that counts
-        self.follow: dict[tuple[int, Key], int] = {}  # how many come back at the next look
-
-    def put(self, message_class: int, key: Key, at: float) -> None:
-        """Look at what stands aside there again at `at`."""
-        if self.when.get((message_class, key)) != at:
-            self.when[message_class, key] = at
-            heapq.heappush(self.due, (at, message_class, key))
-
-    def ready(self, now: float) -> Iterator[tuple[int, Key]]:
-        """What is to be looked at now, each once."""
-        due, when = self.due, self.when
-        while due and due[0][0] <= now:
-            at, message_class, key = heapq.heappop(due)
-            if when.get((message_class, key)) == at:
-                del when[message_class, key]
-                yield message_class, key
-
-    def next_at(self) -> float:
-        """When that is again; inf when nothing stands aside."""
-        return self.due[0][0] if self.due else float("inf")
-
-
 class Lanes:
     """See the module. `now` is monotonic seconds throughout."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self._sides: dict[str, _Side] = {}
+        self._sides: dict[str, Side] = {}
 
     def ahead(self, carrier: str, message_class: int) -> bool:
         """Whether parts of this class or a more urgent one wait their turn there."""
@@ -224,7 +161,7 @@ class Lanes:
     # -- who goes ------------------------------------------------------------------------------------------------------
 
     def _go(
-        self, station: Station, flight: Flight, lanes: tuple[Lane, ...], side: _Side, round_: Round
+        self, station: Station, flight: Flight, lanes: tuple[Lane, ...], side: Side, round_: Round
     ) -> Iterator[Part]:
         """Send, move or set aside, turn by turn, until there is no room or the batch is over; gives those behind."""
         most, turns = self._board.limits.dispatch_batch_max, side.turns
@@ -261,14 +198,18 @@ class Lanes:
     def _look(self, station: Station, flight: Flight, part: Part, round_: Round) -> bool:
         """Send one part (True), move it, set it aside, or leave it where it is."""
         board, name, now = self._board, station.carrier.name, round_.now
+        if round_.gone and part.part_id in round_.gone:
+            return False
         pin = board.pin(part.multipart) if part.multipart else None
-        if pin is not None:
-            if pin[0] == name:
-                return self._look_pinned(station, flight, part, pin[1], round_)
+        if pin is not None and pin[0] != name:
             round_.move(part, pin[0], part.route, "its other parts went there")
             return False
-        waits = (part.route, "*", part.message_class)  # for room: that is the same for all networks
-        if round_.full and waits in round_.held:
+        merges = part.parts > 1 and station.merges
+        party = company(part, board.ledger, round_.wall, board.limits.merge_wait_s) if merges else None
+        if pin is not None:
+            return self._look_pinned(station, flight, part, pin[1], round_, party)
+        for_room = (part.route, "*", part.message_class)  # that is the same for all networks
+        if round_.full and for_room in round_.held:
             return False
         rule = board.rule(part)
         route, network = (rule.route.name, rule.network) if rule is not None else (part.route, "")
@@ -276,12 +217,15 @@ class Lanes:
         if part.multipart and part.attempts and rule is not None:
             free = self._untried(rule, part, station, round_)
             if free is not None:
-                round_.move(part, free.carrier, route, f"no other part of its message is with {name}, which refused it")
+                why = f"no other part of its message is with {name}, which refused it"
+                round_.move_all(part, party, free.carrier, route, why)
                 return False
         if here in round_.held:
             round_.aside.append((part, ("way", route, network)))
             return False
         key = station.blocked(part.esme, part.message_class, part.destination_addr, now)
+        if key is None and incomplete(party):
+            key = ("merge", part.message_id)
         why_not = self._why_not(station, rule, part, now, goes=key is None and not round_.full)
         if why_not:
             key = ("way", route, network)
@@ -289,29 +233,58 @@ class Lanes:
         if key is None and not round_.full:
             bind = station.bind_with_room(now, rule.route if rule else None, part.message_class, part.multipart)
         if bind is not None and station.admit(part.esme, part.message_class, part.destination_addr, now):
-            flight.add(part.part_id, bind, route, network, part.why or "its turn came", part.multipart)
+            self._send(flight, part, party, bind, route, network, part.why or "its turn came", round_)
             return True
-        other = self._elsewhere(rule, part, station, round_, key) if rule is not None else None
+        waits = key is not None and key[0] == "merge"
+        other = self._elsewhere(rule, part, station, round_, key) if rule is not None and not waits else None
         if other is not None:
             why = why_not or (f"no room at {name}" if key is None else self.why_aside(station, key, now))
-            round_.move(part, other.carrier, route, f"{why}; {other.reason}")
+            round_.move_all(part, party, other.carrier, route, f"{why}; {other.reason}")
         elif key is not None:
             if why_not:
                 round_.held.add(here)
             round_.aside.append((part, key))
         else:
-            round_.held.add(waits)
+            round_.held.add(for_room)
             round_.full = True
         return False
 
-    def _look_pinned(self, station: Station, flight: Flight, part: Part, bind_name: str, round_: Round) -> bool:
+    @staticmethod
+    def _send(
+        flight: Flight,
+        part: Part,
+        party: Sequence[Part] | None,
+        bind: Bind,
+        route: str,
+        network: str,
+        reason: str,
+        round_: Round,
+    ) -> None:
+        """By a bind that has room: alone, or with all that go in one submit with it."""
+        if party:
+            flight.merge(party, bind, route, network, reason)
+            round_.gone.update([one.part_id for one in party])
+        else:
+            flight.add(part.part_id, bind, route, network, reason, part.multipart)
+
+    def _look_pinned(
+        self,
+        station: Station,
+        flight: Flight,
+        part: Part,
+        bind_name: str,
+        round_: Round,
+        party: Sequence[Part] | None,
+    ) -> bool:
         """A part of a message that others of went by this bind: it goes there or stays (law 8)."""
         now = round_.now
         key = station.blocked(part.esme, part.message_class, part.destination_addr, now)
+        if key is None and incomplete(party):
+            key = ("merge", part.message_id)
         if key is None:
             bind = station.bind_named(bind_name, now)
             if bind is not None and station.admit(part.esme, part.message_class, part.destination_addr, now):
-                flight.add(part.part_id, bind, part.route, "", "with its other parts", part.multipart)
+                self._send(flight, part, party, bind, part.route, "", "with its other parts", round_)
                 return True
             if station.bind_lives(bind_name, now):  # room will come, and it is not the room of others
                 if station.headroom(now) <= 0:
@@ -389,17 +362,19 @@ class Lanes:
         if key[0] == "to":
             times = station.holds.times(key[1])
             return f"the queue of {key[1]} is full at {name} ({times} in a row)"
+        if key[0] == "merge":
+            return f"{name} takes its message as one payload, and not all of it is here"
         if station.caps is not None and key[0] in ("class", "esme"):
             return f"capped: {words(key, station.caps.rates[key])} at {name}"
         return f"its bind {key[1]} is down" if key[0] == "bind" else f"{name} cannot take route {key[1]} now"
 
-    def _side(self, carrier: str) -> _Side:
+    def _side(self, carrier: str) -> Side:
         side = self._sides.get(carrier)
         if side is None:
-            side = self._sides[carrier] = _Side(self._board.limits.lane_floor_share)
+            side = self._sides[carrier] = Side(self._board.limits.lane_floor_share)
         return side
 
-    def _release(self, station: Station, lanes: tuple[Lane, ...], side: _Side, now: float) -> list[tuple[int, Key]]:
+    def _release(self, station: Station, lanes: tuple[Lane, ...], side: Side, now: float) -> list[tuple[int, Key]]:
         """Bring back what stands aside and may go by now; what was looked at."""
         holds = station.holds
         if holds.freed:
@@ -421,7 +396,7 @@ class Lanes:
         self,
         station: Station,
         lanes: tuple[Lane, ...],
-        side: _Side,
+        side: Side,
         round_: Round,
         released: list[tuple[int, Key]],
     ) -> None:
@@ -446,6 +421,8 @@ class Lanes:
             held_s = station.holds.held(key[1], now)
             early_s = max(limits.spill_wait_s, held_s / 4)  # another carrier may have room for them by then
             return max(min(held_s, early_s), limits.sweep_interval_min_s)
+        if key[0] == "merge":
+            return max(limits.merge_wait_s / MERGE_LOOKS, limits.sweep_interval_min_s)
         if station.caps is not None and key[0] in ("class", "esme"):
             return max(station.caps.delay(key, now), limits.sweep_interval_min_s)
         return limits.plan_ttl_s

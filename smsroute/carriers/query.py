@@ -116,6 +116,9 @@ class Queries:
 
     def may_tell(self, part: Part, now: float) -> bool:
         """Whether a part at its end is to wait a little: its carrier may still say what became of it."""
+        if part.state == State.SUBMITTED and part.attempts[-1].lead:
+            lead = self._board.ledger.parts.get(part.attempts[-1].lead)
+            return lead is not None and self.may_tell(lead, now)  # its carrier has an id for that one alone
         end = self._end(part)
         if part.state != State.SUBMITTED or now >= end + self._board.limits.query_wait_s:
             return False

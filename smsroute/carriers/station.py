@@ -34,6 +34,7 @@ from smsroute.routing.health import ALIVE
 from smsroute.routing.inflow import Inflow
 from smsroute.routing.sisters import Sisters, majority
 from smsroute.routing.views import CarrierView
+from smsroute.smpp.names import VERSION_3_4
 
 
 class Station:
@@ -121,6 +122,12 @@ class Station:
             return sum(max(0, bind.room) for bind in self._senders if not bind.leaving)
         shares = sisters.shares(now)
         return sum(max(0, _room(bind, shares.get(bind.label, 0.0))) for bind in self._senders)
+
+    @property
+    def merges(self) -> bool:
+        """Whether it wants all parts of a message as one payload."""
+        form = self.carrier.submit
+        return form.long == "payload" and self.carrier.interface_version >= VERSION_3_4
 
     @property
     def window(self) -> int:

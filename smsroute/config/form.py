@@ -19,7 +19,7 @@ from smsroute.config.kinds import Count, Misread, OneOf, Text
 
 Plus = Literal["keep", "drop", "add"]
 DefaultAlphabet = Literal["gsm", "packed", "latin-1", "ascii"]
-Long = Literal["as-is", "udh", "udh16", "sar"]
+Long = Literal["as-is", "udh", "udh16", "sar", "payload"]
 TLV_OCTETS_MAX: Final = 1024
 
 
@@ -92,5 +92,5 @@ class SubmitForm:
     destination: Mapping[Annotated[str, ADDRESS_KIND], AddressForm] = attrs.field(factory=dict)
     alphabet: DefaultAlphabet = "gsm"  # what data_coding 0 means there; at our own door it is gsm, unpacked
     data_codings: Mapping[Annotated[int, OCTET], Annotated[int, OCTET]] = attrs.field(factory=dict)  # ours -> theirs
-    long: Long = "as-is"  # how a part says of which message it is; else, that long texts are to come in parts
+    long: Long = "as-is"  # how a part says of which message it is; payload: that the parts are to come as one
     tlvs: Mapping[Annotated[int, TAG], Annotated[bytes, TlvValue()]] = attrs.field(factory=dict)  # unless it brings one

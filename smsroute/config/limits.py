@@ -106,6 +106,7 @@ class Limits:
     outbind_interval_s:         float = seconds(30, 0.1, DAY, "between calls to an ESME that waits for an outbind")
     split_parts_max:            int   = count(32, 2, 255, "of a text we split; a longer one: ESME_RINVMSGLEN")
     parts_missing_s:            float = seconds(300, 1, 7 * DAY, "a receipt for a whole message waits so for parts")
+    merge_wait_s:               float = seconds(10, 0, 3600, "for parts, at a carrier that wants them as one payload")
     multipart_ttl_s:            float = seconds(3600, 1, 7 * DAY, "between the first and the last part")
 
     # -- time a message has --------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ Rules:
   fits neither way raises Unfit, and the part goes to another carrier or ends with that reason.
 - One part stays one part: its header may become SAR TLVs and back, its reference never merges with another's unless the
   carrier counts in eight bits. Sixteen bits are for what came as SAR TLVs: a header that is there already stays.
+  Whole messages are put together before they come here (`merge`); a part that could not be goes as it came.
 - A carrier of version 3.3 gets no TLV (quirks S26): SAR TLVs become a header, a payload the short_message, others go.
 - A TLV of the contract stands in for one the submit does not bring; it never overrules it.
 
@@ -26,7 +27,7 @@ from smsroute.smpp.sm import SubmitSm, build_sm, parse_sm
 from smsroute.smpp.wire import Tlvs, build_tlv, tlv, tlvs
 
 Plus = Literal["keep", "drop", "add"]
-Long = Literal["as-is", "udh", "udh16", "sar"]
+Long = Literal["as-is", "udh", "udh16", "sar", "payload"]
 
 PART_OCTETS: Final = 140
 """User data of one short message, its header included (3GPP TS 23.040 section 9.2.3.24)."""
@@ -187,7 +188,7 @@ def _fits(said: _Text, head_octets: int) -> None:
 
 def _long_form(form: Long, sm: SubmitSm, header: bytes, tail: Tlvs) -> tuple[bytes, Tlvs]:
     """(header elements, TLVs) with the part's place in its message written as the carrier wants it."""
-    part = text.concat(sm.esm_class, sm.user_data(), sm.tlv) if form != "as-is" else None
+    part = text.concat(sm.esm_class, sm.user_data(), sm.tlv) if form not in ("as-is", "payload") else None
     if part is None:
         return header, tail
     reference, total, number = part

@@ -48,12 +48,12 @@ PART_FIELDS_OTHERWISE: Final = {
 
 ATTEMPT_COLUMNS: Final = (
     "at", "carrier", "bind", "route", "reason", "responded_at", "blame", "code", "carrier_message_id", "doubted",
-    "doubted_at", "withdrawn", "resent", "repeats", "cost",
+    "doubted_at", "withdrawn", "resent", "repeats", "cost", "lead",
 )  # fmt: skip
 ATTEMPT_FIELDS_OTHERWISE: Final = {
     "key",                                  # column receipt_key: the key, or the id where they are the same
     # Of open parts only; of ended ones the facts tell it.
-    "queried_at", "told", "named_at", "told_by",
+    "queried_at", "told", "named_at", "told_by", "led",
 }  # fmt: skip
 
 _lines: Final = msgspec.json.Encoder()

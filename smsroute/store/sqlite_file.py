@@ -28,7 +28,7 @@ import attrs
 
 from smsroute.store.base import Kind, StoreError, StoreLimits
 
-SCHEMA_VERSION: Final = 9
+SCHEMA_VERSION: Final = 10
 SCHEMA: Final = Path(__file__).parent / "schema"
 LOCK_NAME: Final = "lock"
 

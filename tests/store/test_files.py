@@ -194,7 +194,8 @@ class TestRecognition:
         change(tmp_path / "history.db", "DROP TABLE decision")
         change(tmp_path / "history.db", "DROP TABLE owed")
         change(tmp_path / "history.db", "ALTER TABLE message DROP COLUMN data_coding")
-        change(tmp_path / "history.db", "ALTER TABLE attempt DROP COLUMN cost")
+        for column in ("cost", "lead"):
+            change(tmp_path / "history.db", f"ALTER TABLE attempt DROP COLUMN {column}")
         for column in ("body", "message_id", "parts", "number", "tell"):
             change(tmp_path / "history.db", f"ALTER TABLE message DROP COLUMN {column}")
         with closing(open_store(f"sqlite:{tmp_path}", "n1")) as store:

@@ -1,0 +1,1 @@
+-- journal.db, version 10: as version 9. The two files of a store are always of one version.
