@@ -176,8 +176,8 @@ class Families:
         return min((one for one in members.values() if one.state == DUE), key=lambda one: one.part_id, default=None)
 
     def asked(self, part: Part) -> bool:
-        """Whether its ESME asked for a receipt of it, or of a sister that is in memory."""
-        return part.matters or any(sister.wants_receipt for sister in self.sisters(part))
+        """Whether its ESME asked to hear of it, or of a sister that is in memory."""
+        return part.matters or any(sister.matters for sister in self.sisters(part))
 
     def waiting(self, message_id: str) -> list[Part]:
         """Its parts that wait to be told of as one, in the order they came."""

@@ -204,10 +204,8 @@ class Lanes:
         if pin is not None and pin[0] != name:
             round_.move(part, pin[0], part.route, "its other parts went there")
             return False
-        merges = part.parts > 1 and station.merges
-        party = company(part, board.ledger, round_.wall, board.limits.merge_wait_s) if merges else None
         if pin is not None:
-            return self._look_pinned(station, flight, part, pin[1], round_, party)
+            return self._look_pinned(station, flight, part, pin[1], round_)
         for_room = (part.route, "*", part.message_class)  # that is the same for all networks
         if round_.full and for_room in round_.held:
             return False
@@ -218,11 +216,12 @@ class Lanes:
             free = self._untried(rule, part, station, round_)
             if free is not None:
                 why = f"no other part of its message is with {name}, which refused it"
-                round_.move_all(part, party, free.carrier, route, why)
+                round_.move_all(part, self._party(station, part, round_), free.carrier, route, why)
                 return False
         if here in round_.held:
             round_.aside.append((part, ("way", route, network)))
             return False
+        party = self._party(station, part, round_)
         key = station.blocked(part.esme, part.message_class, part.destination_addr, now)
         if key is None and incomplete(party):
             key = ("merge", part.message_id)
@@ -249,6 +248,12 @@ class Lanes:
             round_.full = True
         return False
 
+    def _party(self, station: Station, part: Part, round_: Round) -> Sequence[Part] | None:
+        """Who goes with this part (`company`)."""
+        if part.parts < 2 or not station.merges:
+            return None
+        return company(part, self._board.ledger, round_.wall, self._board.limits.merge_wait_s)
+
     @staticmethod
     def _send(
         flight: Flight,
@@ -274,10 +279,9 @@ class Lanes:
         part: Part,
         bind_name: str,
         round_: Round,
-        party: Sequence[Part] | None,
     ) -> bool:
         """A part of a message that others of went by this bind: it goes there or stays (law 8)."""
-        now = round_.now
+        now, party = round_.now, self._party(station, part, round_)
         key = station.blocked(part.esme, part.message_class, part.destination_addr, now)
         if key is None and incomplete(party):
             key = ("merge", part.message_id)

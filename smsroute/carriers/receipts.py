@@ -153,7 +153,7 @@ class Receipts:
                 said[part.part_id] = (part, event.state, event.err)
             elif part.ended_at == now:
                 said[part.part_id] = (part, part.state, part.err)
-            if event.whole:
+            if event.whole and not any(attempt.led for attempt in part.attempts):  # one submit is one receipt's worth
                 for sister in self._ledger.families.sisters(part):
                     if sister.ended_at == now and sister.state == event.state:
                         said[sister.part_id] = (sister, sister.state, sister.err)

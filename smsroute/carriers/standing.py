@@ -27,7 +27,7 @@ def aside(lanes: Iterable[Lane]) -> Counter[Key]:
 
 
 def of_carrier(caps: Caps | None, lanes: Iterable[Lane]) -> list[str]:
-    """Each cap that keeps parts waiting, and the full handsets."""
+    """Each cap that keeps parts waiting, the full handsets, and messages that are not whole yet."""
     parts = aside(lanes)
     said = [
         f"capped: {words(key, rate)}, {_wait(parts[key])}"
@@ -37,6 +37,9 @@ def of_carrier(caps: Caps | None, lanes: Iterable[Lane]) -> list[str]:
     full = [n for key, n in parts.items() if key[0] == "to"]
     if full:
         said.append(f"{len(full)} full handset{'s' if len(full) > 1 else ''}, {_wait(sum(full))}")
+    missing = sum(n for key, n in parts.items() if key[0] == "merge")
+    if missing:
+        said.append(f"{_wait(missing)} for other parts of their message")
     return said
 
 

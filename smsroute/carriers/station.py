@@ -305,7 +305,7 @@ class Station:
 
     @property
     def standing(self) -> list[str]:
-        """Who waits for a cap or a full handset, in words."""
+        """Who waits for a cap, a full handset or the rest of a message, in words."""
         return standing.of_carrier(self.caps, self._queues.lanes.get(self.carrier.name, ()))
 
     def bounds(self, esme: str, message_class: int, to: str, now: float) -> list[str]:

@@ -156,6 +156,7 @@ def _attempt(number: int, attempt: Attempt) -> dict[str, Any]:
         "blame": _words(Blame(attempt.blame)) if attempt.blame >= 0 else None,
         "status": status_name(attempt.code) if answered and attempt.code != UNFIT else None,
         "carrier_message_id": attempt.carrier_message_id or None,
+        "lead": attempt.lead or None,
         "doubted_at": iso(attempt.doubted_at),
         "doubted": attempt.doubted or None,
         "withdrawn": attempt.withdrawn,
@@ -170,6 +171,8 @@ def _answer(attempt: Attempt) -> str:
     took = age(attempt.responded_at - attempt.at)
     if attempt.blame == Blame.OK:
         name = f" as {attempt.carrier_message_id}" if attempt.carrier_message_id else ", and gave it no id"
+        if attempt.lead:
+            name = f" with {attempt.lead}, which has its id"
         return f"{attempt.carrier} took it{name}, after {took}"
     if attempt.code == UNFIT:
         return f"never left: it cannot be written as {attempt.carrier} wants it"

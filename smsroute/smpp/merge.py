@@ -36,10 +36,10 @@ def merge(bodies: Sequence[bytes]) -> bytes:
     what is no submit_sm."""
     parts = [parse_sm(body) for body in bodies]
     first, shared = parts[0], _shared(parts[0])
-    if first.sm_default_msg_id:
-        raise Unfit(f"it names a text that the SMSC keeps (sm_default_msg_id {first.sm_default_msg_id})")
     if any(_shared(part) != shared for part in parts):
         raise Unfit("its parts differ in more than their words")
+    if first.sm_default_msg_id:
+        raise Unfit(f"it names a text that the SMSC keeps (sm_default_msg_id {first.sm_default_msg_id})")
     registered_delivery = 0
     for part in parts:
         registered_delivery |= part.registered_delivery
@@ -80,6 +80,7 @@ def _shared(part: SubmitSm) -> tuple[object, ...]:
         part.schedule_delivery_time,
         part.replace_if_present_flag,
         part.data_coding,
+        part.sm_default_msg_id,
         _tlvs(part),
     )
 

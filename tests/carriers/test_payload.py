@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from smsroute.message import Part, State
+from smsroute.ops.story import lines
 from smsroute.sim.temperament import Mode, Temperament
 from smsroute.smpp import names
 from smsroute.smpp.codec import build_sm, build_tlv
@@ -69,6 +70,8 @@ async def test_the_parts_go_as_one_in_their_order(
         assert [part.attempts[0].carrier_message_id for part in parts(it) if part is not lead] == ["", ""]
         assert lead.attempts[0].led == tuple(ids[order.index(number)] for number in (2, 3))
         assert it.carriers["orange"].counts["submits"] == 1
+        told = [what for _, what in lines(it.engine.ledger.parts[ids[order.index(2)]])]
+        assert any(what.startswith(f"orange took it with {lead.part_id}, which has its id, after ") for what in told)
 
 
 async def test_sar_parts_too(tmp_path: Path, autojump_clock: Clock) -> None:
@@ -96,6 +99,8 @@ async def test_what_never_becomes_whole_goes_as_it_came(tmp_path: Path, autojump
         await sent(raw, (1, 3))
         await trio.sleep(4.5)
         assert got(it) == []
+        station = it.engine.dispatch.stations["orange"]
+        assert station.standing == ["2 wait for other parts of their message"]
         await trio.sleep(1.5)
         assert [text[6:] for text in got(it)] == [b"part 1", b"part 3"]
         await sent(raw, (2,))
@@ -159,6 +164,7 @@ async def test_a_refusal_is_of_all_and_the_next_carrier_gets_parts(tmp_path: Pat
         assert [text[6:] for text in got(it, "blue")] == [b"part 1", b"part 2", b"part 3"]
         assert tried(it) == [("orange", 3), ("blue", 1), ("blue", 1), ("blue", 1)]
         assert {part.attempts[1].bind for part in parts(it)} == {"blue-1"}
+        assert all(part.attempts[1].at - part.attempts[0].at < 0.5 for part in parts(it))
         assert {part.state for part in parts(it)} == {State.DELIVERED}
 
 

@@ -1,11 +1,12 @@
 """What `submit:` of a carrier makes of a message, as foreign servers read it: node-smpp SAR TLVs and a vendor's TLV,
-Net::SMPP 16-bit headers and packed septets, smpp34.Server Latin-1 and UCS-2.
+Net::SMPP 16-bit headers and packed septets, both of them whole messages, smpp34.Server Latin-1 and UCS-2.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ import smpplib.client
 import smpplib.gsm
 from smpplib import consts
 
+from smsroute.engine import recover
+from smsroute.ledger import Ledger
+from smsroute.message import State
+from smsroute.store.sqlite import open_store
 from tests.peers.foreign import Event, start
 from tests.peers.oracles.judges import libsmpp34, tshark, whole
 from tests.peers.wire import Recorder
@@ -37,15 +42,18 @@ routes:
 Text = dict[str, Any]
 """Fields of a submit_sm, by smpplib's names."""
 
-Relay = Callable[[str, str, list[Text]], list[Event]]
+Relay = Callable[..., list[Event]]
 
 
 @pytest.fixture
 def relay(tmp_path: Path) -> Iterator[Relay]:
-    """relay(script, contract, texts): what the foreign carrier read of these; both judges found it right."""
+    """relay(script, contract, texts): what the foreign carrier read of these; both judges found it right. `receipts`:
+    so many are waited for."""
     engine = Served(tmp_path)
 
-    def relay(script: str, contract: str, texts: list[Text]) -> list[Event]:
+    def relay(
+        script: str, contract: str, texts: list[Text], submits: int | None = None, receipts: int = 0
+    ) -> list[Event]:
         door = free_door(random.Random())
         with start(script, {"system_id": "us", "password": "pw", "script": {}}) as peer:
             (listening,) = peer.until("listening")
@@ -55,7 +63,8 @@ def relay(tmp_path: Path) -> Iterator[Relay]:
                 engine.start()
                 engine.await_ready()
                 _submit(door, texts)
-                got = peer.until("submit", len(texts))
+                got = peer.until("submit", submits or len(texts))
+                assert {told["status"] for told in peer.until("receipt", receipts)} <= {0}
                 engine.stop()
             said = whole(wire.said_by_dialler())
         assert tshark(said, tmp_path) == []
@@ -128,6 +137,29 @@ def test_as_version_3_3(relay: Relay) -> None:
     assert "".join(part["text"] for part in parts) == LONG
     assert (single["text"], single["esm_class"]) == ("Your code is 123456", 0)
     assert {tuple(part["sar"]) for part in (*parts, single)} == {(None, None, None)}
+
+
+NODE, PERL = ("servers/node_smpp.js", "hex-dec"), ("servers/net_smpp.pl", "unpad")
+
+
+@pytest.mark.parametrize(("script", "ids"), [NODE, PERL], ids=["node-smpp", "Net::SMPP"])
+@pytest.mark.parametrize("cut", [_parts, _segments], ids=["udh", "sar"])
+def test_a_whole_message_as_one_payload(
+    relay: Relay, tmp_path: Path, script: str, ids: str, cut: Callable[[], list[Text]]
+) -> None:
+    """`long: payload`: the parts of a message come as one submit_sm, no header and no SAR TLV left, and its one receipt
+    ends every part."""
+    parts = [{**part, "registered_delivery": 1} for part in cut()]
+    form = f"submit: {{long: payload}}, dialect: {{ids: {ids}}}"
+    (got,) = relay(script, form, parts[::-1], submits=1, receipts=1)
+    assert (got["text"], got["payload"], got["esm_class"], got["udh"]) == (LONG, True, 0, "")
+    assert got.get("sar", [None] * 3) == [None] * 3
+    with closing(open_store(f"sqlite:{tmp_path / 'store'}", "n1")) as store:
+        ledger = Ledger(orphans_max=10, multiparts_max=10)
+        recover(store, ledger)
+        ended = [part.state for part in ledger.parts.values()]
+        ended += [part.state for part in store.page("", "~", 0.0, 1e12, 100).parts if part.part_id not in ledger.parts]
+    assert ended == [State.DELIVERED] * len(parts)
 
 
 def test_packed_septets(relay: Relay) -> None:

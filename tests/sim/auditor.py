@@ -17,12 +17,11 @@ import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Mapping
 
-import attrs
 import trio
 
 from smsroute.smpp import names
 from tests.sim import families
-from tests.sim.books import WORD_OF_STATE, Attempt, Copy, Pace, Paper, Story, Terms, Word, forms
+from tests.sim.books import WORD_OF_STATE, Attempt, Copy, Pace, Paper, Session, Story, Terms, Word, forms, unheeded
 from tests.sim.network import Link
 from tests.sim.wire import Message, Pdu, Splitter, c_string, describe, message
 
@@ -30,23 +29,6 @@ TRACE_LINES = 400
 BROKEN_MAX = 20
 SLACK_S = 1.0
 """Seconds of contract a carrier may be fed ahead: a burst, and commits that bunch what was granted evenly."""
-
-EARLY_S = 5.0
-"""Seconds before the end of its validity that a receipt must be durable to count as in time, for certain."""
-
-
-@attrs.define
-class Session:
-    """One link, as heard from outside."""
-
-    link: Link
-    peer: str  # carrier name, or the system_id once it has bound
-    carrier: bool
-    splitters: dict[tuple[bool, bool], Splitter] = attrs.field(factory=dict)
-    asked: dict[tuple[bool, int], Pdu] = attrs.field(factory=dict)  # (by engine, sequence) written, answer not yet read
-    owed: dict[tuple[bool, int], Pdu] = attrs.field(factory=dict)  # (by engine, sequence) read, answer not yet written
-    copies: dict[int, Copy] = attrs.field(factory=dict)  # by sequence
-    in_flight: dict[int, float] = attrs.field(factory=dict)  # sequence -> written at
 
 
 class Auditor:
@@ -181,7 +163,7 @@ class Auditor:
             elif not by_engine and pdu.command_id in BINDS:
                 session.peer = c_string(pdu.body)
             elif not by_engine and pdu.command_id == names.DELIVER_SM:
-                self._receipt_comes(message(pdu.body))
+                self._receipt_comes(session.peer, message(pdu.body))
             return
         request = session.asked.pop((not by_engine, number), None)
         if request is None or by_engine:
@@ -205,30 +187,31 @@ class Auditor:
             if any((one.carrier, one.taken) == (carrier, message_id) for one in paper.attempts):
                 paper.told(WORD_OF_MESSAGE_STATE.get(state, "on its way"))
 
-    def _receipt_comes(self, sm: Message) -> None:
+    def _receipt_comes(self, carrier: str, sm: Message) -> None:
         if sm.is_receipt:
-            for paper in self.by_token[sm.token]:
+            for paper in self._meant(carrier, sm):
                 paper.hears(sm.receipt[1], sm.err)
+
+    def _meant(self, carrier: str, sm: Message) -> list[Paper]:
+        """What a receipt speaks of: each part in the submit that its carrier calls so, or will."""
+        mine = [copy for copy in self.copies[sm.token] if copy.carrier == carrier]
+        called = [copy for copy in mine if copy.message_id and forms(copy.message_id) & forms(sm.receipt[0])]
+        tokens = {sm.token: None} | {token: None for copy in called or mine for token in copy.tokens}
+        return [paper for token in tokens for paper in self.by_token[token]]
 
     # -- what the engine writes ---------------------------------------------------------------------------------------
 
     def _engine_submits(self, session: Session, number: int, sm: Message) -> None:
-        now, carrier, token = trio.current_time(), session.peer, sm.token
+        now, carrier = trio.current_time(), session.peer
         self.counts["submits"] += 1
-        copy = Copy(token, carrier, str(session.link), number, now)
-        for paper in self.by_token[token]:
-            if not self.copies[token]:
-                self._waited(paper, now)
-        copies = self.copies[token]
-        copies.append(copy)
-        session.copies[number] = copy
-        durable = sum(
-            (attempt.carrier == carrier and not attempt.withdrawn) * (1 + attempt.repeats)
-            for paper in self.by_token[token]
-            for attempt in paper.attempts
-        )
-        if sum(copy.carrier == carrier for copy in copies) > durable:
-            self.breach("law 2", f"{token} goes to {carrier} and only {durable} attempts are durable")
+        copy = session.copies[number] = Copy(tuple(sm.tokens), carrier, str(session.link), number, now)
+        for token in copy.tokens:
+            self._goes(token, copy, now)
+        if len(copy.tokens) > 1:
+            self.counts["whole messages in one submit"] += 1
+            all_parts = [self.by_token[token][-1].parts for token in copy.tokens]
+            if list(copy.tokens) != sorted(set(copy.tokens)) or set(all_parts) != {len(copy.tokens)}:
+                self.breach("law 8", f"{copy.tokens} go in one submit, and are not all parts of a message in order")
         terms = self._terms[carrier]
         in_flight = session.in_flight
         in_flight[number] = now
@@ -242,6 +225,20 @@ class Auditor:
         ahead = self.paces[carrier].count(now)
         if ahead > terms.rate * self.slack_s + 1.0:
             self.breach("law 7", f"{carrier} is fed {ahead:.1f} parts ahead of its {terms.rate:g}/s")
+
+    def _goes(self, token: str, copy: Copy, now: float) -> None:
+        """One part, by itself or in the submit of its whole message."""
+        copies, papers = self.copies[token], self.by_token[token]
+        for paper in papers if not copies else ():
+            self._waited(paper, now)
+        copies.append(copy)
+        durable = sum(
+            (attempt.carrier == copy.carrier and not attempt.withdrawn) * (1 + attempt.repeats)
+            for paper in papers
+            for attempt in paper.attempts
+        )
+        if sum(one.carrier == copy.carrier for one in copies) > durable:
+            self.breach("law 2", f"{token} goes to {copy.carrier} and only {durable} attempts are durable")
 
     def _waited(self, paper: Paper, now: float) -> None:
         """A part leaves for its first carrier, or never did."""
@@ -280,7 +277,7 @@ class Auditor:
         self._answered[key] += 1
         if self._answered[key] > self._receipts[key]:
             self.breach("law 3", f"receipt {key[1]} of {session.peer} is answered and not durable")
-        for paper in self.by_token[sm.token]:
+        for paper in self._meant(session.peer, sm):
             paper.answers(sm.receipt[1], trio.current_time())
 
     def _engine_tells(self, session: Session, sm: Message) -> None:
@@ -327,11 +324,11 @@ class Auditor:
         self.papers[part_id] = paper
         self.by_token[sm.token].append(paper)
 
-    def durable_attempt(self, part_ids: list[str], carrier: str, bind: str) -> None:
-        """An attempt of each of these parts."""
+    def durable_attempt(self, part_ids: list[str], carrier: str, bind: str, merged: bool) -> None:
+        """An attempt of each of these parts; `merged`: in one submit."""
         for part_id in part_ids:
             paper = self.papers[part_id]
-            paper.attempts.append(Attempt(carrier, bind))
+            paper.attempts.append(Attempt(carrier, bind, together=tuple(part_ids) if merged else ()))
             if paper.multipart:
                 self._one_way(paper, carrier, bind)
 
@@ -349,8 +346,13 @@ class Auditor:
     def durable_taken(self, part_id: str, attempt: int, message_id: str) -> None:
         """The carrier took this attempt, and calls it so."""
         attempts = self.papers[part_id].attempts
-        if attempt < len(attempts):
-            attempts[attempt].taken = message_id
+        if attempt >= len(attempts):
+            return
+        attempts[attempt].taken = message_id
+        for other in attempts[attempt].together if message_id else ():
+            for one in self.papers[other].attempts:
+                if one.together == attempts[attempt].together and not (one.taken or one.refused or one.withdrawn):
+                    one.taken = message_id
 
     def durable_refusal(self, part_id: str, attempt: int, throttled: bool) -> None:
         """The carrier refused this attempt, or throttled it."""
@@ -410,7 +412,9 @@ class Auditor:
             if not self.copies[token]:
                 self._waited(papers[0], trio.current_time())
             self._duplicates(token, [(paper, stories[paper.part_id]) for paper in papers], handsets.get(token, 0))
-        self._applied(stories)
+        if self.clocks_agree:
+            for text in unheeded(self.papers.values(), self._words, self._terms, stories):
+                self.breach("law 3", text)
         states = Counter(story.state for story in stories.values() if story is not None)
         for name, mine in (
             ("accepted", len(self.papers)),
@@ -427,29 +431,6 @@ class Auditor:
             for (by_engine, _), pdu in session.owed.items():
                 if not by_engine:
                     self.breach("one answer each", f"{session.link}: {describe(pdu)} was never answered")
-
-    def _applied(self, stories: Mapping[str, Story | None]) -> None:
-        """Good news that came in time, about a message whose id was known, must have ended it."""
-        if not self.clocks_agree:
-            return
-        taken = {
-            (attempt.carrier, form): paper
-            for paper in self.papers.values()
-            for attempt in paper.attempts
-            if attempt.taken and not attempt.doubted
-            for form in (attempt.taken, attempt.taken.lstrip("0"))
-        }
-        for word in self._words:
-            papers = {id(paper): paper for form in word.message_ids if (paper := taken.get((word.carrier, form)))}
-            if word.state != "DELIVERED" or len(papers) != 1 or not self._terms[word.carrier].sure:
-                continue
-            paper = next(iter(papers.values()))
-            story = stories[paper.part_id]
-            in_time = word.at < paper.accepted_at + paper.validity_s - EARLY_S
-            if in_time and story is not None and story.state in ("UNKNOWN", "EXPIRED") and paper.words == {"DELIVRD"}:
-                self.breach(
-                    "law 3", f"{paper.part_id} is {story.state} though its carrier said DELIVRD at {word.at:.3f}"
-                )
 
     def _speaks_for(self, paper: Paper) -> list[Paper]:
         """The parts that its receipt tells of."""

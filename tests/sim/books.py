@@ -9,10 +9,17 @@ Walk: filled and judged by `auditor`; `Story` is made by `world` from a store th
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 
+from tests.sim.network import Link
+from tests.sim.wire import Pdu, Splitter
+
 ERR_CHARACTERS = 4  # of what simulated carriers give to each message
+EARLY_S = 5.0
+"""Seconds before the end of its validity that a receipt must be durable to count as in time, for certain."""
 TOGETHER_S = 2.0
 """Two words answered within this may have been read in the other order."""
 WORD_OF_STATE = {
@@ -31,7 +38,7 @@ FINAL_WORDS = frozenset({"DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "REJECTD"})
 class Copy:
     """One submit_sm the engine wrote to a carrier."""
 
-    token: str
+    tokens: tuple[str, ...]  # of the parts whose words it bears
     carrier: str
     link: str
     sequence_number: int
@@ -55,6 +62,7 @@ class Attempt:
     repeats: int = 0  # as often again it was throttled there: throttled attempts in a row are kept as one
     withdrawn: bool = False
     resent: bool = False
+    together: tuple[str, ...] = ()  # part ids of the message that went as one
 
 
 @attrs.frozen
@@ -137,6 +145,20 @@ class Paper:
             self.attempts.pop()
 
 
+@attrs.define
+class Session:
+    """One link, as heard from outside."""
+
+    link: Link
+    peer: str  # carrier name, or the system_id once it has bound
+    carrier: bool
+    splitters: dict[tuple[bool, bool], Splitter] = attrs.field(factory=dict)
+    asked: dict[tuple[bool, int], Pdu] = attrs.field(factory=dict)  # (by engine, sequence) written, answer not yet read
+    owed: dict[tuple[bool, int], Pdu] = attrs.field(factory=dict)  # (by engine, sequence) read, answer not yet written
+    copies: dict[int, Copy] = attrs.field(factory=dict)  # by sequence
+    in_flight: dict[int, float] = attrs.field(factory=dict)  # sequence -> written at
+
+
 @attrs.frozen
 class Story:
     """What the store tells of a part after all is over."""
@@ -184,3 +206,25 @@ def forms(message_id: str) -> set[str]:
             number = int(bare, base)
             written |= {f"{number:x}", f"{number:X}", f"{number:d}", f"{number:010d}", f"{number:016x}"}
     return written
+
+
+def unheeded(
+    papers: Iterable[Paper], words: Iterable[Word], terms: Mapping[str, Terms], stories: Mapping[str, Story | None]
+) -> Iterator[str]:
+    """Good news that came in time, about a message whose id was known, must have ended it: where it did not."""
+    taken: defaultdict[tuple[str, str], dict[object, list[Paper]]] = defaultdict(dict)
+    for paper in papers:
+        for attempt in paper.attempts:
+            if attempt.taken and not attempt.doubted:
+                for form in (attempt.taken, attempt.taken.lstrip("0")):
+                    submit = taken[attempt.carrier, form].setdefault(attempt.together or paper.part_id, [])
+                    submit.extend([] if paper in submit else [paper])
+    for word in words:
+        meant = {of: submit for form in word.message_ids for of, submit in taken.get((word.carrier, form), {}).items()}
+        if word.state != "DELIVERED" or len(meant) != 1 or not terms[word.carrier].sure:
+            continue
+        for paper in next(iter(meant.values())):
+            story = stories[paper.part_id]
+            in_time = word.at < paper.accepted_at + paper.validity_s - EARLY_S
+            if in_time and story is not None and story.state in ("UNKNOWN", "EXPIRED") and paper.words == {"DELIVRD"}:
+                yield f"{paper.part_id} is {story.state} though its carrier said DELIVRD at {word.at:.3f}"

@@ -17,8 +17,8 @@ import attrs
 import trio
 
 from smsroute.smpp import names
-from tests.sim.auditor import Auditor, Session
-from tests.sim.books import Story, Terms
+from tests.sim.auditor import Auditor
+from tests.sim.books import Session, Story, Terms
 from tests.sim.network import Link
 from tests.sim.wire import Message, Pdu, message
 

@@ -18,6 +18,7 @@ import attrs
 
 from smsroute.config import Carrier, Choice, Config, Dialect, Esme, InDoubt, Limits, Listen, MoRule, Route, Secret
 from smsroute.config.dialect import IdRule
+from smsroute.config.form import SubmitForm
 from smsroute.config.hours import WindowKind
 from smsroute.config.nouns import BindConfig, NamedNetwork
 from smsroute.message import MessageClass
@@ -127,6 +128,7 @@ SMALL = Limits(
     pace_recovery_s=10.0,
     multiparts_max=500,
     parts_missing_s=20.0,
+    merge_wait_s=4.0,
 )
 
 
@@ -238,6 +240,7 @@ def options(seed: int) -> Options:
     carriers = tuple(_carrier(rng, name, f"10.1.0.{n}", easy) for n, name in enumerate(("red", "green", "blue"), 1))
     carriers = _asked(random.Random(f"{seed}/asked"), carriers[: rng.choice((2, 2, 3))])
     carriers = _talkative(random.Random(f"{seed}/receipts"), carriers)
+    carriers = _whole(random.Random(f"{seed}/payload"), carriers)
     esmes = tuple(_esme(rng, name, f"10.2.0.{n}") for n, name in enumerate(("acme", "beta"), 1))
     esmes = _told(random.Random(f"{seed}/told"), esmes)
     share = rng.choice((0.15, 0.3, 0.3, 0.6))
@@ -294,6 +297,18 @@ def _talkative(rng: random.Random, carriers: tuple[CarrierOptions, ...]) -> tupl
             ),
         )
         for one in unsaid
+    )
+
+
+def _whole(rng: random.Random, carriers: tuple[CarrierOptions, ...]) -> tuple[CarrierOptions, ...]:
+    """In every third world some carriers want all parts of a message as one payload."""
+    if rng.random() < 2 / 3:
+        return carriers
+    return tuple(
+        attrs.evolve(one, config=attrs.evolve(one.config, submit=SubmitForm(long="payload")))
+        if rng.random() < 0.7
+        else one
+        for one in carriers
     )
 
 

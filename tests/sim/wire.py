@@ -75,9 +75,13 @@ class Message:
 
     @property
     def token(self) -> str:
-        """What the platform wrote into the text, or ""."""
-        found = TOKEN.search(self.text)
-        return found[0].decode() if found else ""
+        """What the platform wrote into the text, or "": of a whole message, what it wrote into the first part."""
+        return self.tokens[0] if self.tokens else ""
+
+    @property
+    def tokens(self) -> list[str]:
+        """Those of all parts, where one submit bears a whole message."""
+        return [found.decode() for found in TOKEN.findall(self.text)]
 
     @property
     def is_receipt(self) -> bool:

@@ -368,7 +368,7 @@ class World:
                 case Arrived():
                     auditor.durable_arrival(event.part_id, event.esme, event.carrier, event.body)
                 case Attempted():
-                    auditor.durable_attempt(event.part_ids, event.carrier, event.bind)
+                    auditor.durable_attempt(event.part_ids, event.carrier, event.bind, event.merged)
                 case Withdrawn():
                     auditor.durable_withdrawal(event.part_ids)
                 case Doubted():
@@ -417,8 +417,8 @@ class World:
         got: Counter[str] = Counter()
         for carrier in self.carriers.values():
             for (_, text), times in carrier.handsets.got.items():
-                found = TOKEN.search(text)
-                got[found[0].decode() if found else repr(text)] += times
+                for token in TOKEN.findall(text) or [repr(text).encode()]:
+                    got[token.decode()] += times
         return got
 
 

@@ -49,7 +49,7 @@ sub receipt {
 
 sub submitted {
     my ($link, $pdu) = @_;
-    my $octets = $pdu->{short_message};
+    my $octets = length $pdu->{short_message} ? $pdu->{short_message} : $pdu->{message_payload} // '';
     my $header = $pdu->{esm_class} & 0x40 ? ord($octets) + 1 : 0;
     my $text = decode($pdu->{data_coding} == 8 ? 'UTF-16BE' : 'ascii', substr($octets, $header));
     my $order = $task->{script}{$text} || {};
@@ -58,6 +58,7 @@ sub submitted {
     tell_it('submit', text => $text, udh => unpack('H*', substr($octets, 0, $header)), source => $pdu->{source_addr},
         destination => $pdu->{destination_addr}, esm_class => $pdu->{esm_class} + 0, link => number_of($link),
         data_coding => $pdu->{data_coding} + 0, registered_delivery => $pdu->{registered_delivery} + 0,
+        payload => defined $pdu->{message_payload} ? JSON::PP::true : JSON::PP::false,
         status => $status + 0, unpacked => Net::SMPP::unpack_7bit($octets));
     if ($order->{cut} && $offers{$text} == 1) {
         shutdown $link, 2;

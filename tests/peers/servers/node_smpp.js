@@ -20,7 +20,8 @@ function receipt(session, pdu, number, word, source) {
 }
 
 function submitted(session, pdu) {
-  const text = String(pdu.short_message.message);
+  const payload = pdu.message_payload;
+  const text = String(payload ? payload.message || payload : pdu.short_message.message);
   const order = task.script[text] || {};
   const status = (order.statuses || [])[offers[text] || 0] || 0;
   offers[text] = (offers[text] || 0) + 1;
@@ -31,6 +32,7 @@ function submitted(session, pdu) {
     registered_delivery: pdu.registered_delivery, link: links.indexOf(session), status,
     source_ton: pdu.source_addr_ton, to_ton: pdu.dest_addr_ton, to_npi: pdu.dest_addr_npi,
     sar: [pdu.sar_msg_ref_num, pdu.sar_total_segments, pdu.sar_segment_seqnum], tlv_1400: String(pdu[0x1400] || ''),
+    payload: Boolean(payload),
   });
   if (order.cut && offers[text] === 1) {
     session.destroy();
