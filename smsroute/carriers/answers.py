@@ -17,6 +17,7 @@ Walk: `carriers/dispatch` hands over what `carriers/bind` received; events go to
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol, cast
 
@@ -49,7 +50,7 @@ class Board(Protocol):
     stations: dict[str, Station]
     adoption: Adoption
 
-    def other_carrier(self, part: Part, tried: set[str]) -> str | None: ...
+    def other_carrier(self, part: Part, tried: set[str], stays: int = 0) -> str | None: ...
     def wake(self, carriers: set[str]) -> None: ...
 
 
@@ -160,17 +161,23 @@ class Answers:
         following = self._board.other_carrier(part, {carrier}) if said.elsewhere else None
         return wall + pause_s, following or carrier, f"{what}; every carrier was tried, again in {pause_s:g} s"
 
-    def unfit(self, bind: Bind, part: Part, attempt: int, reason: str) -> None:
-        """It cannot be written as this carrier's contract wants it (quirks section 3: for good, and nobody's fault):
-        another carrier may take it as it is."""
+    def unfit(self, unfit: Sequence[tuple[Bind, Row, str]]) -> None:
+        """These cannot be written as their carrier's contract wants it, each for a reason (quirks section 3: for good,
+        and nobody's fault): another carrier may take them as they are."""
         wall = self._board.ports.clock.wall()
-        tried = {attempt.carrier for attempt in part.attempts if not attempt.withdrawn}
-        other = self._board.other_carrier(part, tried)
-        why = f"not written for {bind.carrier.name}: {reason}"
-        retry_at = GIVE_UP if other is None else wall
-        blame = Blame.PERMANENT_MESSAGE
-        event = Responded(part.part_id, attempt, wall, blame, UNFIT, "", "", retry_at, other or "", why)
-        self._board.journal.append([*self._of_led(part, event), event], must=True)
+        stays: Counter[str] = Counter()  # parts of a message that are here still
+        for _, (part, attempt, _), _ in unfit:
+            stays[part.multipart] += 1 + len(part.attempts[attempt].led)
+        events: list[AnyEvent] = []
+        for bind, (part, attempt, _), reason in unfit:
+            tried = {one.carrier for one in part.attempts if not one.withdrawn}
+            other = self._board.other_carrier(part, tried, stays[part.multipart])
+            why = f"not written for {bind.carrier.name}: {reason}"
+            retry_at = GIVE_UP if other is None else wall
+            blame = Blame.PERMANENT_MESSAGE
+            event = Responded(part.part_id, attempt, wall, blame, UNFIT, "", "", retry_at, other or "", why)
+            events.extend((*self._of_led(part, event), event))
+        self._board.journal.append(events, must=True)
 
     def timed_out(self, bind: Bind, rows: Sequence[Row]) -> None:
         """Nobody answered in time."""

@@ -18,7 +18,7 @@ PSEUDOCODE
 
 LIMITS
     `merge_wait_s`. One submit takes one place in the window and one token of pace, however long it is; its parts cost
-    what they cost. A message whose parts came as classes or over ESMEs of different kinds is none.
+    what they cost. Parts of different classes, or that differ in more than their words, go as they came.
 
 Rules:
 - Pure; asked at each look, and nothing is remembered: after a restart it is found out anew.

@@ -12,6 +12,7 @@ Walk: `carriers/dispatch` calls `launch`; bytes leave by `carriers/bind`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Protocol
 
 from smsroute.carriers.answers import Answers, awaits_for_all
@@ -43,6 +44,7 @@ class Departures:
     def __init__(self, board: Board, answers: Answers) -> None:
         self._board = board
         self._answers = answers
+        self._unfit: list[tuple[Bind, Row, str]] = []  # since `over`, each with the reason
 
     def launch(self, bind: Bind, network: str, part_ids: list[str]) -> None:
         """Write parts whose attempts are durable, in the places reserved for them."""
@@ -63,13 +65,14 @@ class Departures:
         ledger = self._board.ledger
         lead, *others = (ledger.parts[part_id] for part_id in part_ids)
         row: Row = (lead, len(lead.attempts) - 1, network)
-        together = lead.state == ATTEMPTED and [one for one, _ in ledger.families.led(*row[:2])] == others
-        if not together or any(one.state != ATTEMPTED for one in others):
-            self._overtaken(bind, part_ids, [], 1)
-            return
-        try:
-            body = merge([ledger.parts[part_id].body for part_id in part_ids])
-        except Unfit:  # it was replaced while it was written down
+        body = b""
+        if (
+            all(one.state == ATTEMPTED and one.attempts[-1].bind == bind.name for one in (lead, *others))
+            and [one for one, _ in ledger.families.led(*row[:2])] == others
+        ):
+            with suppress(Unfit):  # one was replaced while it was written down: it stays, too
+                body = merge([lead.body, *(one.body for one in others)])
+        if not body:
             self._overtaken(bind, part_ids, [], 1)
             return
         if self._board.loops.on:  # a text that its sender never wrote so
@@ -101,7 +104,7 @@ class Departures:
         self._board.journal.append([Withdrawn(self._board.ports.clock.wall(), stays, why)], must=True)
 
     def _written(self, bind: Bind, rows: list[Row], bodies: list[bytes]) -> tuple[list[Row], list[bytes]]:
-        """Those that can be written as this carrier wants them; the others go elsewhere, or end."""
+        """Those that can be written as this carrier wants them; the others go elsewhere, or end, once all is `over`."""
         assert bind.form is not None
         fit: list[Row] = []
         written: list[bytes] = []
@@ -111,12 +114,18 @@ class Departures:
                 fit.append(row)
             except Unfit as reason:
                 bind.release(1)
-                part, attempt, network = row
                 station = self._board.stations.get(bind.carrier.name)
                 if station is not None:
-                    station.dossier.probe_withdrawn(network, self._board.ports.clock.monotonic(), bind.label)
-                self._answers.unfit(bind, part, attempt, str(reason))
+                    station.dossier.probe_withdrawn(row[2], self._board.ports.clock.monotonic(), bind.label)
+                self._unfit.append((bind, row, str(reason)))
         return fit, written
+
+    def over(self) -> None:
+        """All of a commit has been launched: what could not be written is told together, so that a message none of
+        which left may go elsewhere."""
+        if self._unfit:
+            unfit, self._unfit = self._unfit, []
+            self._answers.unfit(unfit)
 
     def _mark_anew(self, rows: Iterable[Row]) -> None:
         """What leaves long after it came may come back long after it came."""

@@ -213,9 +213,10 @@ class Dispatch:
         """Health changed: the next part of each route gets a new plan, which remembers the one before."""
         self._plans = {key: (0.0, plan) for key, (_, plan) in self._plans.items()}
 
-    def other_carrier(self, part: Part, tried: set[str]) -> str | None:
-        """Another carrier of the part's route that may take it now, the best first; None when there is none."""
-        if part.multipart and self._tied(part):
+    def other_carrier(self, part: Part, tried: set[str], stays: int = 0) -> str | None:
+        """Another carrier of the part's route that may take it now, the best first; None when there is none. `stays`:
+        parts of its message under way, it among them, that never left."""
+        if part.multipart and self._tied(part, stays):
             return None
         rule = self.rule(part)
         if rule is None:
@@ -224,21 +225,23 @@ class Dispatch:
         names = [ranked.carrier for ranked in self.plan(rule, part.message_class, now).choices]
         return next((name for name in names if name not in tried and self.stations[name].takes(part, now)), None)
 
-    def _tied(self, part: Part) -> bool:
+    def _tied(self, part: Part, stays: int) -> bool:
         """Whether a part under way may not leave its carrier: others of its message have gone there (law 8)."""
         known = self.ledger.multiparts.get(part.multipart)
-        itself = 1 + len(part.attempts[-1].led) if part.state == ATTEMPTED else 0
-        return self.pin(part.multipart) is not None and (known is None or known.went > itself)
+        if part.state == ATTEMPTED:
+            stays = max(stays, 1 + len(part.attempts[-1].led))
+        return self.pin(part.multipart) is not None and (known is None or known.went > stays)
 
-    def meeting(self, multipart: str) -> str | None:
-        """The carrier where parts of this message wait for the others, to go as one."""
+    def meeting(self, multipart: str, rule: Rule) -> str | None:
+        """The carrier of a route where parts of this message wait for the others, to go as one."""
         carrier = self.meetings.get(multipart)
         if carrier is None:
             known = self.ledger.multiparts.get(multipart)
             waiting = self.ledger.families.due(known.message_id) if known is not None and known.message_id else None
             carrier = waiting.carrier if waiting is not None else None
-        station = self.stations.get(carrier) if carrier is not None else None
-        return carrier if station is not None and station.merges else None
+        entries = (*rule.route.carriers, *rule.route.backup)
+        there = any(entry.carrier == carrier and self.stations[entry.carrier].merges for entry in entries)
+        return carrier if there else None
 
     def pin(self, multipart: str) -> Pin | None:
         """Where this multipart message went, or is about to."""

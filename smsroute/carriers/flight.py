@@ -42,7 +42,7 @@ class Board(Protocol):
     merges: bool
 
     def pin(self, multipart: str) -> Pin | None: ...
-    def meeting(self, multipart: str) -> str | None: ...
+    def meeting(self, multipart: str, rule: Rule) -> str | None: ...
     def plan(self, rule: Rule, message_class: int, now: float) -> Plan: ...
     def choose(
         self,
@@ -87,7 +87,7 @@ class Flight:
         if rule is None:
             return None
         pin = board.pin(multipart) if multipart else None
-        meeting = board.meeting(multipart) if multipart and board.merges and pin is None else None
+        meeting = board.meeting(multipart, rule) if multipart and board.merges and pin is None else None
         if pin is not None:
             carrier, reason = pin[0], f"with its other parts on {pin[1]}"
         elif meeting is not None:
@@ -182,6 +182,7 @@ class Flight:
                 departures.launch_merged(bind, network, part_ids)
             else:
                 self._stays(bind, network, 1)
+        departures.over()
         for multipart in self._pins:
             self._board.pins.pop(multipart, None)  # from here the ledger knows
         for multipart in self._meetings:

@@ -14,7 +14,7 @@ from smsroute.message import Part, State
 from smsroute.ops.story import lines
 from smsroute.sim.temperament import Mode, Temperament
 from smsroute.smpp import names
-from smsroute.smpp.codec import build_sm, build_tlv
+from smsroute.smpp.codec import build_sm, build_tlv, pdu
 from tests.carriers.test_dialects import SILENT, write
 from tests.esmes.test_as_one import receipts
 from tests.esmes.test_commands import bound, cancel, submit
@@ -282,3 +282,27 @@ async def test_a_carrier_of_version_3_3_gets_parts(tmp_path: Path, autojump_cloc
         await sent(await bound(it))
         await trio.sleep(1)
         assert len(got(it)) == 3
+
+
+@pytest.mark.parametrize("keys", ["long: payload, alphabet: latin-1", "alphabet: latin-1"])
+async def test_one_that_cannot_be_written_goes_elsewhere(tmp_path: Path, autojump_clock: Clock, keys: str) -> None:
+    """An octet of no alphabet cannot be written in another: nothing of it left, so another carrier may have it."""
+    contracts = {"orange": f"window: 20, rate: 500/s, submit: {{{keys}}}", "blue": "window: 20, rate: 500/s"}
+    carriers = {"orange": KIND, "blue": KIND}
+    async with house(tmp_path, carriers=carriers, carrier=contracts, routes=BY_COST, limits=LIMITS) as it:
+        raw = await bound(it)
+        await raw.send(b"".join(pdu(names.SUBMIT_SM, 0, number, udh_part(number, b"\xff")) for number in (1, 2, 3)))
+        await trio.sleep(2)
+        assert (len(got(it, "blue")), got(it)) == (3, [])
+        assert {part.state for part in parts(it)} == {State.DELIVERED}
+
+
+async def test_a_whole_message_that_comes_back_is_a_loop(tmp_path: Path, autojump_clock: Clock) -> None:
+    """Its sender never wrote it so, but we did: it leaves a mark of its own."""
+    esmes = ESME + '\n  beta: {password: {plain: "secret"}, allow_from: ["10.0.1.0/24"]}'
+    async with house(tmp_path, carriers={"orange": KIND}, carrier=PAYLOAD, limits=LIMITS, esmes=esmes) as it:
+        await sent(await bound(it))
+        await trio.sleep(1)
+        body = build_sm(source_addr="ACME", destination_addr=NUMBER, short_message=got(it)[0])
+        beta = await bound(it, "beta")
+        assert await beta.submit(body) == (names.ESME_RX_R_APPN, "")
