@@ -317,7 +317,9 @@ class Accept:
             sister = self._judge(client, esme, bodies[number - 1], read, (key, number, total))
             assert isinstance(sister, Accepted), f"part {number} of a split text was refused with {sister}"
             read.sisters.append(sister)
-        self.books[esme.name].allowance.take(total - 1, self._ports.clock.monotonic())
+        allowance, monotonic = self.books[esme.name].allowance, self._ports.clock.monotonic()
+        allowance.take(total - 1, monotonic)
+        allowance.take_of(submit.source_addr, monotonic, total - 1)
         return first
 
     def _judge(self, client: Client, esme: Esme, body: bytes, read: Read, of: Of | None = None) -> Accepted | int:
@@ -437,7 +439,7 @@ class Accept:
 
 def _splits(config: Config) -> bool:
     """Whether any carrier wants long texts in parts."""
-    return any(carrier.submit.long != "as-is" for carrier in config.carriers.values())
+    return any(carrier.submit.long not in ("as-is", "payload") for carrier in config.carriers.values())
 
 
 def _place_of(esme: Esme, submit: SubmitSm) -> Of:

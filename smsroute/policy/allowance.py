@@ -34,10 +34,10 @@ class Allowance:
         """How many of `n` parts may come in; they have."""
         return self._meter.take(n, now)
 
-    def take_of(self, sender: str, now: float) -> bool:
-        """Whether one more part of this sender may; it has."""
+    def take_of(self, sender: str, now: float, parts: int = 1) -> bool:
+        """Whether so many more parts of this sender may; those that may have."""
         window = self._senders.get(sender)
-        return window is None or window.take(1, now) == 1
+        return window is None or window.take(parts, now) == parts
 
     def used_share(self, now: float) -> float:
         """How much of what may come at once has come: 1.0 means that the next part is refused."""

@@ -243,18 +243,20 @@ class TestSending:
                 assert await raw.submit(payload(said), number) == (names.ESME_RINVMSGLEN, "")
             assert not it.engine.ledger.parts
 
-    async def test_the_rate_counts_parts(self, tmp_path: Path, autojump_clock: Clock) -> None:
-        """Each part takes one of it, and what is short does not hold the message back."""
-        esmes = 'acme: {password: {plain: "secret"}, rate: 4/s}'
+    @pytest.mark.parametrize("rate", ["rate: 4/s", f"rate: 1000/s, senders: {{{FROM}: 4/s}}"], ids=["all", "sender"])
+    async def test_the_rate_counts_parts(self, tmp_path: Path, autojump_clock: Clock, rate: str) -> None:
+        """Each part takes one of it, its ESME's and its sender's, and what is short does not hold the message back."""
+        esmes = f'acme: {{password: {{plain: "secret"}}, {rate}}}'
         async with house(tmp_path, carriers={"orange": KIND}, carrier=WANTS % "udh", esmes=esmes) as it:
             raw = await bound(it)
-            short = build_sm(destination_addr=TO, short_message=b"x")
+            short = build_sm(source_addr=FROM, destination_addr=TO, short_message=b"x")
             await submit(raw, payload(), 2)
             await submit(raw, short, 3)
             assert (await raw.submit(short, 4))[0] == names.ESME_RTHROTTLED
             await trio.sleep(2)
             for number in (5, 6, 7):
-                await submit(raw, build_sm(destination_addr=TO, short_message=b"%d" % number), number)
+                body = build_sm(source_addr=FROM, destination_addr=TO, short_message=b"%d" % number)
+                await submit(raw, body, number)
             await submit(raw, payload(LONG + b"again"), 8)
 
 
