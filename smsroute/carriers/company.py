@@ -6,13 +6,13 @@ DRAWBACK of the simple way
 
 IDEA
     Nothing is held anywhere new. A part is due and queues, as any; at a carrier that wants payloads it stands aside
-    until all of its message wait there, and the last to be looked at takes all with it: one submit, an attempt of each.
-    Each stays a part of its own, that may expire, be cancelled, or move to a carrier that takes parts. What never
-    becomes whole goes as it came.
+    until all of its message wait there, and the last to come takes all with it: one submit, an attempt of each. Each
+    stays a part of its own, that may expire, be cancelled, or move to a carrier that takes parts. What never becomes
+    whole goes as it came.
 
 PSEUDOCODE
     one look at a part:
-        a part of its message has gone, or has ended:   as it came
+        a part of its message has gone, or has ended:   as it came (unless all went as one, and come back in doubt)
         all wait here, and fit together (`smpp/merge`): all of them
         else, until `merge_wait_s` after the newest:    it waits
 
@@ -41,7 +41,7 @@ def company(part: Part, ledger: Ledger, wall: float, wait_s: float) -> Sequence[
     """The parts that go in one submit with `part`, which is due, in order, it among them; empty while it waits for some
     of them; None when it goes by itself. `wall`: Unix seconds."""
     message = sorted([part, *ledger.families.sisters(part)], key=lambda one: one.number)
-    if any(one.state not in (DUE, IN_DOUBT) for one in message):
+    if any(one.state != DUE and not _comes_back(one) for one in message):
         return None
     if len(message) == part.parts and all(
         one.state == DUE and one.carrier == part.carrier and not ledger.queues.waits(one) for one in message
@@ -49,6 +49,11 @@ def company(part: Part, ledger: Ledger, wall: float, wait_s: float) -> Sequence[
         return message if _fit(message) else None
     newest = max(one.due_at for one in message)
     return () if abs(wall - newest) < wait_s else None
+
+
+def _comes_back(part: Part) -> bool:
+    """Whether it went with all the others and is in doubt as they are: it is sent again with them, if they are."""
+    return part.state == IN_DOUBT and bool(part.attempts[-1].lead or part.attempts[-1].led)
 
 
 def incomplete(party: Sequence[Part] | None) -> bool:

@@ -67,6 +67,7 @@ async def test_the_parts_go_as_one_in_their_order(
         counts = it.engine.ledger.counts
         assert (counts.receipts, counts.receipts_matched, counts.receipts_of_sisters, counts.told) == (1, 1, 2, 3)
         lead = it.engine.ledger.parts[ids[order.index(1)]]
+        assert lead.attempts[0].at - max(part.accepted_at for part in parts(it)) < 0.05
         assert [part.attempts[0].carrier_message_id for part in parts(it) if part is not lead] == ["", ""]
         assert lead.attempts[0].led == tuple(ids[order.index(number)] for number in (2, 3))
         assert it.carriers["orange"].counts["submits"] == 1
