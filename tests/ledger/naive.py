@@ -32,13 +32,14 @@ from tests.ledger.naive_dates import Dates
 from tests.ledger.naive_handsets import Handsets
 from tests.ledger.naive_message import Messages
 from tests.ledger.naive_page import Page, Try
+from tests.ledger.naive_together import Together
 
 UNANSWERED = (State.DUE, State.ATTEMPTED, State.IN_DOUBT)
 RECEIPT_STATES = (State.DELIVERED, State.EXPIRED, State.DELETED, State.UNDELIVERABLE, State.REJECTED, State.UNKNOWN)
 RECEIPT_STATES += (State.ACCEPTED,)
 
 
-class Naive(Messages, Dates, Handsets):
+class Naive(Messages, Together, Dates, Handsets):
     """See the module."""
 
     def __init__(self, *, orphans_max: int, multiparts_max: int, multipart_ttl_s: float, id_repeats_max: int) -> None:
@@ -95,7 +96,7 @@ class Naive(Messages, Dates, Handsets):
             (one.carrier, part_id, index)
             for part_id, page in self.pages.items()
             for index, one in enumerate(page.tries)
-            if not one.name and not one.withdrawn and (one.taken or (one.doubted and not one.answered))
+            if not (one.name or one.borne_by or one.withdrawn) and (one.taken or (one.doubted and not one.answered))
         }
 
     # -- told ---------------------------------------------------------------------------------------------------------
@@ -134,7 +135,13 @@ class Naive(Messages, Dates, Handsets):
                 self.tally["overtaken"] += 1
                 continue
             page.state = State.ATTEMPTED
-            page.tries.append(Try(event.carrier, event.bind, event.route, event.reason, event.at))
+            one = Try(event.carrier, event.bind, event.route, event.reason, event.at)
+            page.tries.append(one)
+            first, *others = event.part_ids
+            if event.merged and page.said.part_id == first:
+                one.bears = tuple(others)
+            elif event.merged:
+                one.borne_by = first
             page.carrier, page.route = event.carrier, event.route
             self.tally["attempted"] += 1
             if page.said.multipart:
@@ -200,7 +207,7 @@ class Naive(Messages, Dates, Handsets):
     def _hope(self, page: Page, index: int) -> bool:
         earlier, later = page.tries[: max(index, 0)], page.tries[index + 1 :]
         hope = any(one.hopeful and (not one.answered or one.taken) for one in later)
-        return hope or any(one.hopeful and one.taken and one.name for one in earlier)
+        return hope or any(one.hopeful and one.taken and (one.name or one.borne_by) for one in earlier)
 
     def _fold(self, page: Page) -> None:
         throttled = [one.answered is not None and one.answered[1] == Blame.THROTTLED for one in page.tries]
@@ -344,30 +351,6 @@ class Naive(Messages, Dates, Handsets):
         if len(self.loose) > self._orphans_max:
             self.loose.pop(0)
             self.tally["orphans_aged"] += 1
-
-    def _speaks(self, page: Page, index: int, event: Receipted, at: float) -> None:
-        late = page.over
-        self._word(page, index, event, at)
-        if late or not (page.over and event.whole and page.message):
-            return
-        for pin in self.pins:
-            if pin["key"] == page.said.multipart and pin.get("first") == page.message and not pin["last_word"]:
-                pin["last_word"] = event
-        for _, sister in sorted(self.pages.items()):
-            if sister.message == page.message and sister is not page and not sister.over and not sister.heard_of:
-                sister.heard_of = event
-                self._sister_spoke(sister, at)
-
-    def _sister_spoke(self, page: Page, at: float) -> None:
-        """What was said for the whole message holds for a part that carrier is known to have."""
-        word = page.heard_of
-        if word is None or page.state is not State.SUBMITTED:
-            return
-        if page.tries[-1].taken and page.tries[-1].carrier == word.carrier:
-            page.tries[-1].told = word.state
-            page.state = State(word.state)
-            self.tally["receipts_of_sisters"] += 1
-            self._over(page, at, f"receipt from {word.carrier} for the whole message: {word.word}", word.err)
 
     def _word(self, page: Page, index: int, event: Receipted, at: float) -> None:
         words = f"{event.at:.3f} {event.carrier} says {event.word}"

@@ -28,6 +28,8 @@ class Try:
     queried_at: float = 0.0
     told: int = 0
     told_by: float = 0.0
+    bears: tuple[str, ...] = ()  # parts whose words went in this submit, beside its own
+    borne_by: str = ""  # the part whose submit bore these words
 
     @property
     def hopeful(self) -> bool:

@@ -38,7 +38,7 @@ def of_ledger(ledger: Ledger) -> dict[str, Any]:
                         (one.carrier, one.bind, one.route, one.reason, one.at),
                         (one.responded_at, one.blame, one.code) if one.blame != -1 else None,
                         (one.carrier_message_id, one.key, one.doubted, one.withdrawn, one.resent, one.repeats),
-                        (one.queried_at, one.told, one.told_by),
+                        (one.queried_at, one.told, one.told_by, one.lead, one.led),
                     )
                     for one in part.attempts
                 ],
@@ -139,7 +139,7 @@ def _page(page: Page) -> dict[str, Any]:
                 (one.carrier, one.bind, one.route, one.reason, one.at),
                 one.answered,
                 (one.name, one.key, one.doubted, one.withdrawn, one.resent, one.repeats),
-                (one.queried_at, one.told, one.told_by),
+                (one.queried_at, one.told, one.told_by, one.borne_by, one.bears),
             )
             for one in page.tries
         ],

@@ -42,10 +42,10 @@ from smsroute.message import (
     unpack,
     unpack_part,
 )
+from tests.ledger.merged import CARRIERS, Merged
 from tests.ledger.naive import Naive
 from tests.ledger.picture import ESMES, of_ledger, of_naive
 
-CARRIERS = ("orange", "sfr")
 NUMBERS = ("33611111111", "33622222222")
 SAID = (State.DELIVERED, State.DELIVERED, State.UNDELIVERABLE, State.REJECTED, -1, State.ACCEPTED)
 LIMITS: dict[str, Any] = {"orphans_max": 3, "multiparts_max": 2, "multipart_ttl_s": 15.0, "id_repeats_max": 3}
@@ -89,7 +89,7 @@ class Disk:
                 self.closed[one.carrier, one.key or one.carrier_message_id] = part.part_id
 
 
-class Walk:
+class Walk(Merged):
     """One life of a ledger.
 
     `reuse`: carriers use ids twice, and finished parts stay in memory, so that a rebuilt ledger is the same to the last
@@ -477,7 +477,7 @@ DEEDS: dict[Callable[[Walk], None], int] = {
     Walk.accept: 6, Walk.attempt: 5, Walk.withdraw: 1, Walk.take_on: 6, Walk.refuse: 3, Walk.doubt: 4, Walk.requeue: 4,
     Walk.move: 1, Walk.receipt: 5, Walk.strange_receipt: 3, Walk.adopt: 2, Walk.query: 3, Walk.finish: 2, Walk.tell: 4,
     Walk.age: 1, Walk.close: 2, Walk.release: 2, Walk.checkpoint: 3, Walk.replay: 1, Walk.crash: 1,
-    Walk.replace: 3, Walk.note: 3, Walk.arrive: 2,
+    Walk.replace: 3, Walk.note: 3, Walk.arrive: 2, Walk.merge: 5, Walk.one_submit: 5,
 }
 # fmt: on
 
