@@ -53,6 +53,19 @@ def answer(desk: Desk, name: str, attempt: int = 0) -> None:
     desk.say(Responded("P1", attempt, at, Blame.OK, 0, name))
 
 
+def twice() -> Desk:
+    """In doubt, sent again as one, and taken both times."""
+    desk = Desk()
+    came(desk)
+    go(desk)
+    desk.doubt(*PARTS)
+    desk.requeue(*PARTS)
+    go(desk)
+    answer(desk, "a1", 0)
+    answer(desk, "a2", 1)
+    return desk
+
+
 def states(desk: Desk) -> list[State]:
     return [State(desk[part_id].state) for part_id in PARTS]
 
@@ -98,15 +111,8 @@ def test_a_word_on_the_way_is_each_part_s() -> None:
 
 
 def test_bad_news_of_an_earlier_submit_waits_for_the_later_one() -> None:
-    """In doubt, sent again as one, both taken: what the first says ends nothing while the second may deliver."""
-    desk = Desk()
-    came(desk)
-    go(desk)
-    desk.doubt(*PARTS)
-    desk.requeue(*PARTS)
-    go(desk)
-    answer(desk, "a1", 0)
-    answer(desk, "a2", 1)
+    """What the first submit says ends nothing while the second may deliver."""
+    desk = twice()
     desk.receipt("a1", state=State.UNDELIVERABLE, word="UNDELIV")
     assert states(desk) == [State.SUBMITTED] * 3
     assert [desk[one].attempts[0].told for one in PARTS] == [State.UNDELIVERABLE] * 3
@@ -116,14 +122,7 @@ def test_bad_news_of_an_earlier_submit_waits_for_the_later_one() -> None:
 
 def test_good_news_of_the_earlier_one_ends_all_and_bad_news_of_the_later_does_not() -> None:
     """Whichever submit delivers: the other's failure is a fact."""
-    desk = Desk()
-    came(desk)
-    go(desk)
-    desk.doubt(*PARTS)
-    desk.requeue(*PARTS)
-    go(desk)
-    answer(desk, "a1", 0)
-    answer(desk, "a2", 1)
+    desk = twice()
     desk.receipt("a2", state=State.UNDELIVERABLE, word="UNDELIV")
     assert states(desk) == [State.SUBMITTED] * 3
     desk.receipt("a1")
