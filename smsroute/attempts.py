@@ -43,7 +43,9 @@ def lives_on(part: Part, index: int) -> bool:
 
 def attempt_meant(part: Part, event: Receipted) -> int:
     """The index of the attempt a receipt of this part means: the one its keys name, else the last."""
-    for index, attempt in enumerate(part.attempts):
-        if attempt.carrier == event.carrier and (attempt.key or attempt.carrier_message_id) in event.keys:
-            return index
-    return len(part.attempts) - 1
+    attempts = part.attempts
+    if len(attempts) > 1:
+        for index, attempt in enumerate(attempts):
+            if attempt.carrier == event.carrier and (attempt.key or attempt.carrier_message_id) in event.keys:
+                return index
+    return len(attempts) - 1

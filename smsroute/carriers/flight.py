@@ -86,8 +86,11 @@ class Flight:
         rule = board.table.match(destination_addr, source_addr, esme, message_class, data_coding, self._wall)
         if rule is None:
             return None
-        pin = board.pin(multipart) if multipart else None
-        meeting = board.meeting(multipart, rule) if multipart and board.merges and pin is None else None
+        pin = meeting = None
+        if multipart:
+            pin = board.pin(multipart)
+            if pin is None and board.merges:
+                meeting = board.meeting(multipart, rule)
         if pin is not None:
             carrier, reason = pin[0], f"with its other parts on {pin[1]}"
         elif meeting is not None:
