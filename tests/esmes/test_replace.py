@@ -132,7 +132,7 @@ class TestReplaceSm:
             await trio.sleep(150)
             assert part.state == State.EXPIRED
 
-    async def test_for_another_day(self, tmp_path: Path, autojump_clock: Clock) -> None:
+    async def test_for_another_hour(self, tmp_path: Path, autojump_clock: Clock) -> None:
         """A schedule_delivery_time in it holds a message that waits its turn; a later one brings it forward again."""
         kind = Temperament(response_delay="fixed:5", receipt_delay="fixed:1")
         async with house(tmp_path, carriers={"orange": kind}, carrier=HELD) as it:
@@ -140,8 +140,8 @@ class TestReplaceSm:
             await blocked(it, raw)
             message_id = await submit(raw, number=3)
             part = it.engine.ledger.parts[message_id]
-            assert await replace(raw, message_id, schedule_delivery_time="000002000000000R") == 0
-            await trio.sleep(86400)
+            assert await replace(raw, message_id, schedule_delivery_time="000000020000000R") == 0
+            await trio.sleep(3600)
             assert (part.state, part.attempts) == (State.DUE, [])
             raw = await bound(it)  # the session died of its silence
             assert await replace(raw, message_id, schedule_delivery_time="000000000100000R") == 0
